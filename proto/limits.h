@@ -1,0 +1,135 @@
+/*
+ * Every bound on memory, count and time of the protocol and of the programs
+ * around it, with the relations between them asserted. PROTOCOL.md section
+ * "Limits" and the settings' defaults say the same numbers.
+ */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+#include <stdint.h>
+
+#ifdef NDEBUG
+#error "assertions are part of the program: do not define NDEBUG"
+#endif
+
+#define KIB 1024u
+#define MIB (1024u * 1024u)
+#define US_PER_MS 1000ull
+#define US_PER_S 1000000ull
+
+/* Frames: header and payload fill one TLS record exactly. */
+#define FRAME_HEADER_LEN 8u
+#define FRAME_PAYLOAD_MAX 16376u
+#define FRAME_MAX (FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX)
+#define TLS_RECORD_MAX 16384u
+
+/* Heads: the bytes of one encoded or received block. */
+#define HEAD_MAX (64u * KIB)
+#define HEAD_FIELDS_MAX 100u
+#define HEAD_TARGET_MAX (16u * KIB)
+
+/* Identities on the wire. */
+#define KEY_LEN 32u
+#define SIGNATURE_LEN 64u
+#define EXPORTER_LEN 32u
+#define HASH_LEN 32u
+#define SESSION_ID_LEN 16u
+#define TARGET_TAG_LEN 16u
+
+/* Texts in frames. */
+#define NAME_MAX_LEN 63u
+#define URL_MAX_LEN 300u
+#define SENTENCE_MAX_LEN 255u
+#define SOFTWARE_MAX_LEN 64u
+
+/* Windows of a stream. */
+#define WINDOW_FIRST (256u * KIB)
+#define WINDOW_MAX (16u * MIB)
+#define WINDOW_LOW_FRAMES 2u
+#define WINDOW_LOW_CONSUMED (4u * KIB)
+#define WINDOW_FIRST_OVER_HALF (64u * KIB)
+#define WINDOW_FIRST_OVER_THREE_QUARTERS (16u * KIB)
+
+/* Counts in a session. */
+#define STREAMS_MAX_DEFAULT 4096u
+#define STREAM_ID_LAST 0xfffffffeu
+#define TUNNELS_MAX 20u
+#define SLOTS_MAX 2u
+
+/* Pools, in bytes. */
+#define RECEIVE_POOL_SESSION (32u * MIB)
+#define RECEIVE_POOL_CLIENT (64u * MIB)
+#define SENT_LOG_SESSION (16u * MIB)
+#define SENT_LOG_RELAY (256u * MIB)
+#define SENT_LOG_GUARANTEED (256u * KIB)
+#define SENT_LOG_SLACK (1u * MIB)
+#define SENT_LOG_STUCK_US (30 * US_PER_S)
+#define UNSENT_STREAM_MAX (128u * KIB)
+#define UNSENT_STREAM_LOW (64u * KIB)
+#define UNSENT_SESSION_MAX (16u * MIB)
+#define AWAY_STREAM_MAX (256u * KIB)
+#define AWAY_SESSION_MAX (4u * MIB)
+
+/* Acknowledgement and liveness. */
+#define ACK_BYTES (64u * KIB)
+#define ACK_DELAY_US (25 * US_PER_MS)
+#define PING_SILENCE_BUSY_US (5 * US_PER_S)
+#define PING_SILENCE_IDLE_US (25 * US_PER_S)
+#define PING_ANSWER_US (10 * US_PER_S)
+#define TCP_USER_TIMEOUT_US (15 * US_PER_S)
+
+/* Redial and grace. */
+#define REDIAL_FIRST_US (250 * US_PER_MS)
+#define REDIAL_FLOOR_US (1 * US_PER_S)
+#define REDIAL_CEILING_US (15 * US_PER_S)
+#define GRACE_DEFAULT_US (45 * US_PER_S)
+#define GRACE_MAX_US (300 * US_PER_S)
+
+/* The edge. */
+#define HELLO_MAX (16u * KIB)
+#define HANDSHAKE_US (10 * US_PER_S)
+#define REQUEST_HEAD_US (10 * US_PER_S)
+#define KEEP_ALIVE_US (75 * US_PER_S)
+#define STALL_US (300 * US_PER_S)
+#define STALL_UNDER_PRESSURE_US (30 * US_PER_S)
+#define PIPELINED_MAX (64u * KIB)
+#define OPTIMISTIC_MAX (16u * KIB)
+#define DISCARD_AFTER_STOP_MAX (256u * KIB)
+#define ADDRESS_CONNECTIONS_MAX 1000u
+#define ADDRESS_HANDSHAKES_MAX 100u
+#define ADDRESS_RATE_PER_S 100u
+#define ADDRESS_BURST 300u
+#define LOGIN_FAILURES_PER_MINUTE 5u
+#define LOGIN_PENALTY_FIRST_US (1 * US_PER_S)
+#define LOGIN_PENALTY_MAX_US (3600 * US_PER_S)
+#define LOGIN_US (10 * US_PER_S)
+
+/* The client's side of the service. */
+#define LOCAL_IDLE_US (3900 * US_PER_MS)
+#define LOCAL_CONNECT_US (10 * US_PER_S)
+#define TCP_KEEPALIVE_FIRST_S 60u
+#define TCP_KEEPALIVE_EACH_S 20u
+#define TCP_KEEPALIVE_COUNT 3u
+
+/* Stopping. */
+#define DRAIN_CLIENT_US (10 * US_PER_S)
+#define DRAIN_RELAY_US (30 * US_PER_S)
+
+/* Invitations. */
+#define INVITATION_EXPIRES_S (24u * 3600u)
+#define INVITATION_USES_MAX 1000u
+
+/* The loop's buffers. */
+#define CHUNK_HEADROOM 32u
+#define READ_BATCH (64u * KIB)
+#define WRITE_BATCH (64u * KIB)
+#define READ_PER_TICK (256u * KIB)
+
+_Static_assert(FRAME_MAX == TLS_RECORD_MAX, "a frame fills one TLS record");
+_Static_assert(CHUNK_HEADROOM >= FRAME_HEADER_LEN, "the header fits in front");
+_Static_assert(WINDOW_FIRST <= WINDOW_MAX, "windows only grow");
+_Static_assert(HEAD_MAX < WINDOW_FIRST, "a head fits the first window");
+_Static_assert(SENT_LOG_GUARANTEED < SENT_LOG_SESSION, "a part of the whole");
+_Static_assert(HEAD_TARGET_MAX < HEAD_MAX, "the target is part of the head");
+
+#endif
