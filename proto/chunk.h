@@ -9,13 +9,13 @@
 #include "proto/span.h"
 
 struct chunk {
-    struct chunk *next;  /* in a queue */
-    uint64_t position;   /* of the frame's end, in the sent log */
-    uint32_t capacity;   /* bytes behind the headroom */
-    uint32_t start;      /* of the payload in |bytes|, from the block's begin */
-    uint32_t len;        /* payload bytes */
-    uint32_t stream;     /* whose frame it is, in the sent log */
-    uint8_t bytes[];     /* CHUNK_HEADROOM + capacity */
+    struct chunk *next; /* in a queue */
+    uint64_t position;  /* of the frame's end, in the sent log */
+    uint32_t capacity;  /* bytes behind the headroom */
+    uint32_t start;     /* of the payload in |bytes|, from the block's begin */
+    uint32_t len;       /* payload bytes */
+    uint32_t stream;    /* whose frame it is, in the sent log */
+    uint8_t bytes[];    /* CHUNK_HEADROOM + capacity */
 };
 
 struct chunk_queue {
@@ -25,7 +25,7 @@ struct chunk_queue {
     size_t count;
 };
 
-/* A chunk with |capacity| free bytes behind its headroom; NULL without memory. */
+/* A chunk with |capacity| free bytes behind its headroom; NULL: no memory. */
 struct chunk *chunk_new(size_t capacity);
 
 /* A chunk that holds a copy of |bytes|; NULL without memory. */

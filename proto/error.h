@@ -13,12 +13,12 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Return the error of |call| at once; only where nothing needs undoing. */
-#define TRY(call)                           \
-    do {                                    \
-        enum err try_err_ = (call);         \
-        if (try_err_ != ERR_OK) {           \
-            return try_err_;                \
-        }                                   \
+#define TRY(call)                                                              \
+    do {                                                                       \
+        enum err try_err_ = (call);                                            \
+        if (try_err_ != ERR_OK) {                                              \
+            return try_err_;                                                   \
+        }                                                                      \
     } while (0)
 
 #define ERR_LOCAL_FIRST 0x100

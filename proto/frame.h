@@ -66,11 +66,11 @@ struct visitor_address {
 
 struct frame_open {
     uint16_t tunnel;
-    uint32_t window;       /* first credit for the client's bytes */
+    uint32_t window; /* first credit for the client's bytes */
     enum stream_kind kind;
     uint32_t visitor_conn; /* unique among live visitor connections */
     struct visitor_address address;
-    uint8_t http_version;  /* 10, 11 or 20, as the visitor spoke */
+    uint8_t http_version; /* 10, 11 or 20, as the visitor spoke */
 };
 
 struct frame_bind {

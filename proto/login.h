@@ -17,7 +17,7 @@ struct session_limits {
     uint32_t window_first; /* credit for each new stream, towards the sender */
     uint32_t streams_max;
     uint32_t tunnels_max;
-    uint32_t grace_s;      /* relay: how long a lost session is kept */
+    uint32_t grace_s; /* relay: how long a lost session is kept */
 };
 
 struct login {
@@ -29,10 +29,10 @@ struct login {
     uint8_t slot;
     uint8_t session[SESSION_ID_LEN]; /* zeros unless resuming or slot > 0 */
     uint32_t epoch;
-    uint64_t received;               /* position of what came on this slot */
+    uint64_t received; /* position of what came on this slot */
     bool is_enrolling;
-    uint8_t enrol_key[KEY_LEN];      /* public half of the invitation's seed */
-    struct span software;            /* "sallyport/0.1.0", for the log */
+    uint8_t enrol_key[KEY_LEN]; /* public half of the invitation's seed */
+    struct span software;       /* "sallyport/0.1.0", for the log */
     uint8_t signature[SIGNATURE_LEN];
     uint8_t enrol_signature[SIGNATURE_LEN]; /* when enrolling */
 };

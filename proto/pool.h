@@ -17,7 +17,8 @@ struct pool {
 /* Make |p| an empty account of at most |max| bytes below |parent|. */
 void pool_init(struct pool *p, struct pool *parent, uint64_t max);
 
-/* Charge |len| bytes to |p| and its parents. May pass the bound: see pool_percent(). */
+/* Charge |len| bytes to |p| and its parents; may pass the bound, see
+ * pool_percent(). */
 void pool_charge(struct pool *p, uint64_t len);
 
 /* Give |len| charged bytes back. */

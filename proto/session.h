@@ -44,12 +44,12 @@ enum session_event_kind {
 struct session_event {
     enum session_event_kind kind;
     uint32_t stream;
-    void *owner;   /* of the stream, as session_set_owner() was told */
+    void *owner; /* of the stream, as session_set_owner() was told */
     uint16_t tunnel;
-    bool fin;      /* the peer sends nothing more on this stream */
+    bool fin; /* the peer sends nothing more on this stream */
     enum head_kind head;
     enum err code;
-    struct span bytes;       /* good until the next call on the session */
+    struct span bytes; /* good until the next call on the session */
     struct frame_open open;
     struct frame_bind bind;
 };
@@ -114,8 +114,7 @@ const char *session_why(const struct session *s);
  * full; ERR_NOMEM.
  */
 MUST_CHECK enum err session_open(struct session *s, const struct frame_open *o,
-                                 struct span head, bool fin,
-                                 uint32_t *stream);
+                                 struct span head, bool fin, uint32_t *stream);
 
 /*
  * Streams. A stream that is gone is normal: the calls that return an err give
@@ -188,13 +187,13 @@ MUST_CHECK enum err session_goaway(struct session *s, enum err code,
 void session_probe(struct session *s, unsigned slot, uint64_t now_us);
 
 struct session_stats {
-    size_t streams;         /* live */
-    uint64_t rtt_us;        /* smoothed, 0 unknown */
+    size_t streams;  /* live */
+    uint64_t rtt_us; /* smoothed, 0 unknown */
     uint64_t jitter_us;
     uint64_t unsent_bytes;  /* queued, no position yet */
     uint64_t unacked_bytes; /* in the sent log */
     uint64_t sent_position, received_position;
-    uint64_t dropped_frames; /* for streams that were over */
+    uint64_t dropped_frames;  /* for streams that were over */
     uint64_t optional_frames; /* of unknown optional types */
     uint64_t opened;
 };

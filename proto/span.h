@@ -38,8 +38,7 @@ static inline struct span span_after(struct span s, size_t used)
 /* Whether |a| and |b| hold the same bytes. Not for secrets. */
 static inline bool span_equal(struct span a, struct span b)
 {
-    return a.len == b.len &&
-           (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 #endif
