@@ -1,0 +1,50 @@
+/*
+ * One logged-in TLS connection for a session: feeds received bytes to the
+ * session's steps, sends its output, keeps its clock. It borrows the session
+ * and owns the conn.
+ */
+#ifndef COMMON_LINK_H
+#define COMMON_LINK_H
+
+#include "common/conn.h"
+#include "proto/session.h"
+
+struct link;
+
+enum link_end {
+    LINK_LOST,   /* the connection broke or timed out: the session lives on */
+    LINK_FAILED  /* the session is dead: session_why() */
+};
+
+struct link_handler {
+    /* Every session event; may close the link (link_close()). */
+    void (*on_event)(void *owner, const struct session_event *event);
+    /* A stream's queue has room again. */
+    void (*on_writable)(void *owner, void *stream_owner, uint32_t stream);
+    /* The link has ended; it is closed by the callee or later, once. */
+    void (*on_end)(void *owner, enum link_end how, enum err error,
+                   const char *why);
+    void *owner;
+};
+
+/*
+ * Take |c| (after the login; unread input is fed first) as |slot|'s link of
+ * |s|; session_link_up() is called. NULL without memory (|c| stays the
+ * caller's).
+ */
+struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
+                             const struct link_handler *h);
+
+/*
+ * The session has something to send, or other work: look at it at the end of
+ * this tick. Call after any session_ call made outside of on_event.
+ */
+void link_wake(struct link *l);
+
+/* End it: session_link_lost() is called, what is queued is sent within
+ * |linger_us|. No callback follows. NULL is fine. */
+void link_close(struct link *l, uint64_t linger_us);
+
+struct conn *link_conn(struct link *l);
+
+#endif
