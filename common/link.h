@@ -11,6 +11,16 @@
 
 struct link;
 
+/*
+ * A session with the links it has now (NULL: none in that slot). Whoever owns
+ * the session keeps one; splices borrow it, so that they need not know which
+ * link carries a stream.
+ */
+struct carrier {
+    struct session *session;
+    struct link *links[SLOTS_MAX];
+};
+
 enum link_end {
     LINK_LOST,   /* the connection broke or timed out: the session lives on */
     LINK_FAILED  /* the session is dead: session_why() */
@@ -40,6 +50,9 @@ struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
  * this tick. Call after any session_ call made outside of on_event.
  */
 void link_wake(struct link *l);
+
+/* link_wake() for every link there is. */
+void link_wake_carrier(struct carrier *c);
 
 /* End it: session_link_lost() is called, what is queued is sent within
  * |linger_us|. No callback follows. NULL is fine. */
