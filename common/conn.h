@@ -28,9 +28,9 @@ typedef void conn_fn(struct conn *c, enum conn_event event, void *owner);
 struct conn_options {
     conn_fn *on_event;
     void *owner;
-    struct tls_context *tls;  /* connecting: TLS at once; NULL plain */
-    const char *host;         /* connecting with TLS: SNI */
-    uint64_t deadline_us;     /* connect and handshake, from now; 0 none */
+    struct tls_context *tls; /* connecting: TLS at once; NULL plain */
+    const char *host;        /* connecting with TLS: SNI */
+    uint64_t deadline_us;    /* connect and handshake, from now; 0 none */
 };
 
 /* Accept one connection from |server| as plain (see conn_start_tls()). */
@@ -40,8 +40,7 @@ MUST_CHECK enum err conn_accept(struct loop *l, uv_stream_t *server,
 
 /* Take over a connected descriptor (tests, later the hand-off). */
 MUST_CHECK enum err conn_adopt(struct loop *l, int fd,
-                               const struct conn_options *o,
-                               struct conn **out);
+                               const struct conn_options *o, struct conn **out);
 
 /* Connect; CONN_UP or CONN_DOWN follows. */
 MUST_CHECK enum err conn_connect(struct loop *l, const struct sockaddr *to,
@@ -105,7 +104,8 @@ struct loop *conn_loop(struct conn *c);
 void conn_peer(const struct conn *c, struct sockaddr_storage *out);
 void conn_name(const struct conn *c, struct sockaddr_storage *out);
 
-/* Socket options: keepalive 60 s then 3 x 20 s; TCP_USER_TIMEOUT. Best effort. */
+/* Socket options: keepalive 60 s then 3 x 20 s; TCP_USER_TIMEOUT. Best effort.
+ */
 void conn_keep_alive(struct conn *c);
 void conn_user_timeout(struct conn *c, uint64_t timeout_us);
 

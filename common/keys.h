@@ -42,14 +42,14 @@ MUST_CHECK enum err keys_load(const char *path, struct key_pair *k,
 MUST_CHECK enum err keys_store(const char *path, const struct key_pair *k,
                                const char **why);
 
+/* Ed25519. A signature that is not right is an answer, not an error. */
 void keys_sign(const struct key_pair *k, struct span message,
                uint8_t signature[SIGNATURE_LEN]);
 bool keys_verify(const uint8_t public_key[KEY_LEN], struct span message,
                  const uint8_t signature[SIGNATURE_LEN]);
 
 /* BLAKE2b-256; |key| of KEY_LEN bytes makes it a keyed hash, NULL plain. */
-void keys_hash(struct span message, const uint8_t *key,
-               uint8_t hash[HASH_LEN]);
+void keys_hash(struct span message, const uint8_t *key, uint8_t hash[HASH_LEN]);
 
 void keys_random(void *out, size_t len);
 /* A uniformly random number below |bound|. */

@@ -22,8 +22,8 @@ struct carrier {
 };
 
 enum link_end {
-    LINK_LOST,   /* the connection broke or timed out: the session lives on */
-    LINK_FAILED  /* the session is dead: session_why() */
+    LINK_LOST,  /* the connection broke or timed out: the session lives on */
+    LINK_FAILED /* the session is dead: session_why() */
 };
 
 struct link_handler {
@@ -58,6 +58,7 @@ void link_wake_carrier(struct carrier *c);
  * |linger_us|. No callback follows. NULL is fine. */
 void link_close(struct link *l, uint64_t linger_us);
 
+/* The connection under it, borrowed; for addresses and socket options. */
 struct conn *link_conn(struct link *l);
 
 #endif

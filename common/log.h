@@ -23,14 +23,19 @@ struct log_pair {
     } as;
 };
 
+/* One pair of a line. |key| and the value are borrowed for the call. */
 static inline struct log_pair log_text(const char *key, const char *text)
 {
     return (struct log_pair){ key, LOG_KIND_TEXT, { .text = text } };
 }
+
+/* See log_text(). */
 static inline struct log_pair log_span(const char *key, struct span s)
 {
     return (struct log_pair){ key, LOG_KIND_SPAN, { .span = s } };
 }
+
+/* See log_text(). */
 static inline struct log_pair log_u64(const char *key, uint64_t v)
 {
     return (struct log_pair){ key, LOG_KIND_U64, { .u64 = v } };
@@ -45,9 +50,9 @@ static inline struct log_pair log_u64(const char *key, uint64_t v)
 #define LOG_VALUE_MAX 512u
 void log_write(enum log_level level, const char *event,
                const struct log_pair *pairs);
-#define LOG(level, event, ...)                                              \
-    log_write(level, event,                                                 \
-              (const struct log_pair[]){ __VA_ARGS__ __VA_OPT__(, ) { 0 } })
+#define LOG(level, event, ...)                                                 \
+    log_write(level, event,                                                    \
+              (const struct log_pair[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
 
 /* Only lines up to |level| are written. The start is LOG_INFO. */
 void log_set_level(enum log_level level);

@@ -24,12 +24,12 @@ struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
     uv_check_t check;
-    uint64_t now_us;         /* set anew before every callback round */
-    struct flush dirty;      /* list head */
-    uint8_t *cipher_in;      /* READ_BATCH, TLS input, borrowed for a call */
-    uint8_t *record;         /* TLS_RECORD_MAX, frames gathered for a record */
-    struct chunk *spare;     /* where the next plain read goes */
-    uint8_t *batches[8];     /* free WRITE_BATCH buffers */
+    uint64_t now_us;     /* set anew before every callback round */
+    struct flush dirty;  /* list head */
+    uint8_t *cipher_in;  /* READ_BATCH, TLS input, borrowed for a call */
+    uint8_t *record;     /* TLS_RECORD_MAX, frames gathered for a record */
+    struct chunk *spare; /* where the next plain read goes */
+    uint8_t *batches[8]; /* free WRITE_BATCH buffers */
     unsigned batch_count;
 };
 

@@ -29,14 +29,14 @@ struct setting_list {
 };
 
 struct setting {
-    const char *name;   /* "listen": key in the file, --listen on the line */
+    const char *name; /* "listen": key in the file, --listen on the line */
     enum setting_kind kind;
-    size_t offset;      /* into the settings struct */
-    size_t size;        /* of a text */
+    size_t offset;        /* into the settings struct */
+    size_t size;          /* of a text */
     const char *fallback; /* default as it would be written; NULL none */
-    uint64_t min, max;  /* count, duration */
-    const char *unit;   /* shown in --help: "PORT", "FILE", "DURATION" */
-    const char *text;   /* the sentence */
+    uint64_t min, max;    /* count, duration */
+    const char *unit;     /* shown in --help: "PORT", "FILE", "DURATION" */
+    const char *text;     /* the sentence */
 };
 
 struct settings_table {

@@ -16,24 +16,24 @@
 #include "common/link.h"
 
 enum splice_event {
-    SPLICE_HEAD,     /* conn: splice_head() arrived (also 1xx, trailers:
-                        splice_head_kind()); call splice_send_head() or not */
-    SPLICE_IN_END,   /* conn: the message has ended; FIN was given to the
-                        stream; unread input stays in the conn */
-    SPLICE_BAD,      /* conn: not HTTP: splice_why(), splice_status() */
-    SPLICE_CUT,      /* conn: ended or failed in the middle of things */
-    SPLICE_RAW_END,  /* raw: both directions have ended */
-    SPLICE_OUT_END   /* stream: its body was written to the conn whole and
-                        handed to the kernel */
+    SPLICE_HEAD,    /* conn: splice_head() arrived (also 1xx, trailers:
+                       splice_head_kind()); call splice_send_head() or not */
+    SPLICE_IN_END,  /* conn: the message has ended; FIN was given to the
+                       stream; unread input stays in the conn */
+    SPLICE_BAD,     /* conn: not HTTP: splice_why(), splice_status() */
+    SPLICE_CUT,     /* conn: ended or failed in the middle of things */
+    SPLICE_RAW_END, /* raw: both directions have ended */
+    SPLICE_OUT_END  /* stream: its body was written to the conn whole and
+                       handed to the kernel */
 };
 
 struct splice;
 typedef void splice_fn(struct splice *s, enum splice_event event, void *owner);
 
 struct splice_options {
-    struct conn *conn;          /* borrowed; its events go to splice_conn() */
-    struct carrier *carrier;    /* borrowed */
-    struct h1_parser *parser;   /* borrowed: the conn's, between messages */
+    struct conn *conn;        /* borrowed; its events go to splice_conn() */
+    struct carrier *carrier;  /* borrowed */
+    struct h1_parser *parser; /* borrowed: the conn's, between messages */
     splice_fn *on_event;
     void *owner;
 };
@@ -84,6 +84,7 @@ uint64_t splice_bytes_out(const struct splice *s);
 /* Last time bytes moved while we wanted them to, for the stall limit. */
 uint64_t splice_moved_us(const struct splice *s);
 
+/* After a failure: its sentence, the splice's own, and the HTTP status. */
 const char *splice_why(const struct splice *s);
 unsigned splice_status(const struct splice *s);
 

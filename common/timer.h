@@ -17,6 +17,7 @@ struct timer *timer_new(struct loop *loop, timer_fn *fn, void *owner);
 /* Call |fn| at |at_us| of loop's clock (once); UINT64_MAX stops it. */
 void timer_set(struct timer *t, uint64_t at_us);
 
+/* No call follows until timer_set(). */
 void timer_stop(struct timer *t);
 
 /* No call follows; frees itself later. NULL is fine. */

@@ -40,8 +40,7 @@ void tls_lend_output(struct tls *t, struct wire_writer *out);
 enum tls_status tls_handshake(struct tls *t);
 
 /* Decrypt into |out|: at most |size| bytes, |*len| of them (TLS_OK: > 0). */
-enum tls_status tls_read(struct tls *t, uint8_t *out, size_t size,
-                         size_t *len);
+enum tls_status tls_read(struct tls *t, uint8_t *out, size_t size, size_t *len);
 
 /* Encrypt |plain| (at most TLS_RECORD_MAX bytes: one record). Never partial. */
 enum tls_status tls_write(struct tls *t, struct span plain);

@@ -42,6 +42,7 @@ MUST_CHECK enum err tls_context_target(const char *ca_file,
                                        struct tls_context **out,
                                        const char **why);
 
+/* Connections made from it live on. NULL is fine. */
 void tls_context_free(struct tls_context *c);
 
 #endif

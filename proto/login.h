@@ -71,11 +71,13 @@ void login_put_signatures(struct wire_writer *w, const struct login *l);
 MUST_CHECK enum err login_get(struct span in, struct login *l,
                               struct span *body);
 
+/* The relay's answer, likewise. */
 void welcome_put_body(struct wire_writer *w, const struct welcome *m);
 void welcome_put_signature(struct wire_writer *w, const struct welcome *m);
 MUST_CHECK enum err welcome_get(struct span in, struct welcome *m,
                                 struct span *body);
 
+/* The relay's refusal, likewise. */
 void denied_put_body(struct wire_writer *w, const struct denied *d);
 void denied_put_signature(struct wire_writer *w, const struct denied *d);
 MUST_CHECK enum err denied_get(struct span in, struct denied *d,

@@ -20,9 +20,8 @@ struct fields_origin {
  * ours: X-Forwarded-For, X-Real-IP, X-Forwarded-Proto, -Host, -Port.
  * ERR_LIMIT when they do not fit. |*dropped| counts what was dropped.
  */
-MUST_CHECK enum err fields_request(struct head *h,
-                                   const struct fields_origin *o,
-                                   size_t *dropped);
+MUST_CHECK enum err
+fields_request(struct head *h, const struct fields_origin *o, size_t *dropped);
 
 /* Client: the same names once more, whatever the relay sent: hop-by-hop
  * fields and Host stay out; ours stay in. */

@@ -50,6 +50,7 @@ MUST_CHECK enum err h1_parser_step(struct h1_parser *p, struct span in,
  */
 MUST_CHECK enum err h1_parser_eof(struct h1_parser *p, enum h1_event *event);
 
+/* Of the event just returned: good until the next step. */
 struct head *h1_parser_head(struct h1_parser *p);
 struct span h1_parser_body(const struct h1_parser *p);
 

@@ -26,9 +26,9 @@ void h1_write_request(struct wire_writer *w, const struct head *h,
                       struct h1_body *body);
 
 struct h1_response_to {
-    unsigned version;    /* the visitor's: 10 or 11 */
+    unsigned version; /* the visitor's: 10 or 11 */
     bool request_is_head;
-    bool close;          /* say Connection: close */
+    bool close; /* say Connection: close */
 };
 
 /*
