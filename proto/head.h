@@ -37,9 +37,12 @@ struct head {
 };
 
 /*
- * Encode |h| into |w|. Host, Content-Length, Transfer-Encoding, Connection and
- * Upgrade do not stand among the fields: authority, framing and is_upgrade say
- * it. Ask wire_writer_done() whether it fitted.
+ * Encode |h| into |w|: a request when it has a method, a response when it has
+ * a status, trailers else. Names are written in lower case. Host,
+ * Content-Length, Transfer-Encoding, Connection, Upgrade, Keep-Alive,
+ * Proxy-Connection and TE do not stand among the fields, the decoder refuses
+ * them: authority, framing and is_upgrade say it. Ask wire_writer_done()
+ * whether it fitted.
  */
 void head_encode(struct wire_writer *w, const struct head *h);
 
@@ -47,12 +50,14 @@ void head_encode(struct wire_writer *w, const struct head *h);
  * Decode the whole of |block|; |h| borrows from it. ERR_HEAD when the block is
  * cut short or too long, or a name is no lower-case token, or a value, method,
  * target or authority has bytes that may not stand there: the receiver's own
- * strictness, whoever the peer is. |*why| is a constant sentence then.
+ * strictness, whoever the peer is. |*why| is a constant sentence then. An
+ * upgrade's response is 101 and every 101 is_upgrade. In the answer to HEAD and
+ * in 304 BODY_LENGTH is what the service said; no body follows.
  */
 MUST_CHECK enum err head_decode(struct span block, struct head *h,
                                 const char **why);
 
-/* The value of the first field called |name| (lower case), empty data NULL. */
+/* The value of the first field called |name| (lower case); data NULL: none. */
 struct span head_find(const struct head *h, const char *name);
 
 /* Append a field; ERR_LIMIT when there are HEAD_FIELDS_MAX already. */
