@@ -98,16 +98,28 @@ void frame_header_get(const uint8_t *in, struct frame_header *h);
  */
 MUST_CHECK enum err frame_check(const struct frame_header *h, bool from_relay,
                                 const char **why);
+/*
+ * The same for the first frame of a link: LOGIN from the client, WELCOME or
+ * DENIED from the relay, nothing else.
+ */
+MUST_CHECK enum err frame_check_login(const struct frame_header *h,
+                                      bool from_relay, const char **why);
+
+/* Whether |type| stands in the table; unknown optional ones are skipped. */
 bool frame_is_known(uint8_t type);
 /* Whether frames of |type| count for positions and stay in the sent log. */
 bool frame_is_sequenced(uint8_t type);
 
-/* Payloads: write into |w|; read the whole of |in|, ERR_PROTOCOL if wrong. */
+/*
+ * Payloads: write into |w|; read the whole of |in|, ERR_PROTOCOL if wrong.
+ * Codes must be error_is_wire(), tunnel ids are not 0. A sentence is cut to
+ * SENTENCE_MAX_LEN when written, and what is not printable ASCII becomes '?'.
+ */
 void frame_put_open(struct wire_writer *w, const struct frame_open *f);
 /* The head bytes that follow the fixed part go to |*head|. */
 MUST_CHECK enum err frame_get_open(struct span in, struct frame_open *f,
                                    struct span *head);
-void frame_put_u32(struct wire_writer *w, uint32_t v); /* WINDOW */
+void frame_put_u32(struct wire_writer *w, uint32_t v); /* WINDOW, not 0 */
 MUST_CHECK enum err frame_get_u32(struct span in, uint32_t *v);
 void frame_put_u64(struct wire_writer *w, uint64_t v); /* PING PONG ACK */
 MUST_CHECK enum err frame_get_u64(struct span in, uint64_t *v);
@@ -130,5 +142,10 @@ void frame_put_next_key(struct wire_writer *w, const uint8_t key[KEY_LEN],
                         const uint8_t signature[SIGNATURE_LEN]);
 MUST_CHECK enum err frame_get_next_key(struct span in, uint8_t key[KEY_LEN],
                                        uint8_t signature[SIGNATURE_LEN]);
+
+/* A sentence for people, with its length in front; and whether one is good:
+ * printable ASCII and nothing else. DENIED has them too. */
+void frame_put_sentence(struct wire_writer *w, struct span sentence);
+bool frame_is_printable(struct span text);
 
 #endif

@@ -60,6 +60,15 @@ struct denied {
 #define LOGIN_BODY_MAX 512u
 #define LOGIN_MESSAGE_MAX 256u
 
+/* Whole payloads, signatures included. */
+#define LOGIN_SHORTEST (89u + SIGNATURE_LEN)
+#define LOGIN_LONGEST                                                          \
+    (89u + KEY_LEN + SOFTWARE_MAX_LEN + SIGNATURE_LEN + SIGNATURE_LEN)
+#define WELCOME_SHORTEST (56u + SIGNATURE_LEN)
+#define WELCOME_LONGEST (56u + SOFTWARE_MAX_LEN + SIGNATURE_LEN)
+#define DENIED_SHORTEST (3u + SIGNATURE_LEN)
+#define DENIED_LONGEST (3u + SENTENCE_MAX_LEN + SIGNATURE_LEN)
+
 /*
  * The body is the payload without its signatures; hash(LOGIN) is the hash of
  * the body, hash(WELCOME) likewise. Encode the body into |w|, sign, then
