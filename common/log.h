@@ -44,15 +44,15 @@ static inline struct log_pair log_u64(const char *key, uint64_t v)
 /*
  * Write one line: `time level event key=value ...`. Values longer than
  * LOG_VALUE_MAX bytes are cut; values with spaces, quotes or bytes outside
- * printable ASCII are quoted and escaped. Use: LOG(LOG_INFO, "link-up",
- * log_u64("link", 7), log_text("peer", text));
+ * printable ASCII are quoted and escaped. |pairs| may be NULL. LOG() wants one
+ * pair at least: LOG(LOG_INFO, "link-up", log_u64("link", 7),
+ * log_text("peer", text));
  */
 #define LOG_VALUE_MAX 512u
 void log_write(enum log_level level, const char *event,
                const struct log_pair *pairs);
 #define LOG(level, event, ...)                                                 \
-    log_write(level, event,                                                    \
-              (const struct log_pair[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
+    log_write(level, event, (const struct log_pair[]){ __VA_ARGS__, { 0 } })
 
 /* Only lines up to |level| are written. The start is LOG_INFO. */
 void log_set_level(enum log_level level);
