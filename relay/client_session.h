@@ -1,0 +1,68 @@
+/*
+ * The relay's end of one session: the logged-in client, its links, its tunnels
+ * and the exchanges on them. It owns proto's session and outlives a link.
+ */
+#ifndef RELAY_CLIENT_SESSION_H
+#define RELAY_CLIENT_SESSION_H
+
+#include <sys/socket.h>
+
+#include "common/link.h"
+#include "proto/hostname.h"
+
+struct exchange;
+struct worker;
+
+struct tunnel {
+    uint16_t id; /* as the client numbers it */
+    char label[NAME_MAX_LEN + 1];
+};
+
+struct client_session {
+    struct client_session *next, *prev; /* worker's list */
+    struct worker *worker;
+    struct carrier carrier;
+    struct flush free_later;
+    uint64_t number;      /* for the log */
+    uint8_t key[KEY_LEN]; /* the client's */
+    struct sockaddr_storage peer;
+    int64_t since_s; /* wall clock */
+    struct tunnel tunnels[TUNNELS_MAX];
+    size_t tunnel_count;
+    struct exchange *exchanges; /* all that use this session */
+    bool is_over;               /* only waits for free_later */
+};
+
+/* What a verified login says about the session to be. */
+struct client_session_start {
+    const uint8_t *key; /* KEY_LEN */
+    const uint8_t *id;  /* SESSION_ID_LEN */
+    struct session_limits own, peer;
+    struct sockaddr_storage address;
+};
+
+/*
+ * Start a session over |c|, which is the session's from here on (on error it
+ * stays the caller's). ERR_NOMEM.
+ */
+MUST_CHECK enum err client_session_start(struct worker *w, struct conn *c,
+                                         const struct client_session_start *s);
+
+/* End |s| at once: GOAWAY with |code| and |sentence|, streams cut, names
+ * freed. |s| is gone at the end of the tick. */
+void client_session_end(struct client_session *s, enum err code,
+                        const char *sentence);
+
+/* Take the tunnel |label| away from |s|: UNBOUND with |code|, its streams
+ * reset. Nothing happens when it has none of that name. */
+void client_session_unbind(struct client_session *s, const char *label,
+                           enum err code, const char *sentence);
+
+/* The live session with the worker's number |number|; NULL: gone. */
+struct client_session *client_session_find(struct worker *w, uint64_t number);
+
+/* The tunnel id of |label| on |s|; 0 when it is not bound there. */
+uint16_t client_session_tunnel(const struct client_session *s,
+                               const char *label);
+
+#endif
