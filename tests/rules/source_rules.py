@@ -185,7 +185,7 @@ def formatted(tree):
                          if "error:" in line})
     if result.returncode != 0 and major != CLANG_FORMAT:
         raise Skip(f"clang-format {major} would change {len(complaints)} "
-                   f"files, but version {CLANG_FORMAT} decides")
+                   f"files, but version {CLANG_FORMAT} decides", True)
     for path in complaints:
         yield f"{path}: run {program} -i on it"
     if result.returncode != 0 and not complaints:

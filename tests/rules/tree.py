@@ -12,7 +12,11 @@ CODE_FOLDERS = LAYERS + ("tests",)
 
 
 class Skip(Exception):
-    """A rule that cannot be checked here; its text says why."""
+    """A rule that cannot be decided here; its text says why."""
+
+    def __init__(self, why, noticed=False):
+        super().__init__(why)
+        self.noticed = noticed  # something was wrong, but not for sure
 
 
 class Tree:
