@@ -6,6 +6,7 @@
 #ifndef PROTO_CHUNK_H
 #define PROTO_CHUNK_H
 
+#include "proto/limits.h"
 #include "proto/span.h"
 
 struct chunk {
@@ -15,6 +16,8 @@ struct chunk {
     uint32_t start;     /* of the payload in |bytes|, from the block's begin */
     uint32_t len;       /* payload bytes */
     uint32_t stream;    /* whose frame it is, in the sent log */
+    uint8_t type;       /* of the frame it becomes, in a stream's queue */
+    uint8_t flags;      /* likewise */
     uint8_t bytes[];    /* CHUNK_HEADROOM + capacity */
 };
 
@@ -25,7 +28,8 @@ struct chunk_queue {
     size_t count;
 };
 
-/* A chunk with |capacity| free bytes behind its headroom; NULL: no memory. */
+/* A chunk with |capacity| free bytes behind its headroom; NULL without memory.
+ */
 struct chunk *chunk_new(size_t capacity);
 
 /* A chunk that holds a copy of |bytes|; NULL without memory. */
@@ -52,6 +56,12 @@ struct span chunk_span(const struct chunk *c);
 
 /* Take |len| bytes of headroom in front of the payload; they join it. */
 uint8_t *chunk_prepend(struct chunk *c, size_t len);
+
+/* What |c| costs in memory: what the pools are charged for it. */
+static inline size_t chunk_cost(const struct chunk *c)
+{
+    return sizeof(*c) + CHUNK_HEADROOM + c->capacity;
+}
 
 /* The queue owns |c| from here on. */
 void chunk_queue_put(struct chunk_queue *q, struct chunk *c);

@@ -66,6 +66,7 @@
 #define SENT_LOG_STUCK_US (30 * US_PER_S)
 #define UNSENT_STREAM_MAX (128u * KIB)
 #define UNSENT_STREAM_LOW (64u * KIB)
+#define UNSENT_STREAM_HARD (1u * MIB)
 #define UNSENT_SESSION_MAX (16u * MIB)
 #define AWAY_STREAM_MAX (256u * KIB)
 #define AWAY_SESSION_MAX (4u * MIB)

@@ -121,7 +121,7 @@ MUST_CHECK enum err session_open(struct session *s, const struct frame_open *o,
  * ERR_ABSENT then, the void ones do nothing.
  */
 
-/* Remember |owner| for |stream|'s events; NULL forgets. */
+/* Remember |owner| for |stream|'s events; NULL forgets, and reads no more. */
 void session_set_owner(struct session *s, uint32_t stream, void *owner);
 void session_set_class(struct session *s, uint32_t stream,
                        enum stream_class class);
@@ -143,29 +143,43 @@ MUST_CHECK enum err session_write_fin(struct session *s, uint32_t stream);
 
 /*
  * How many payload bytes |stream|'s queue still takes before its reader should
- * stop (0: stop; 0 as well when the stream is gone).
+ * stop. 0: stop; session_pop_writable() will name the stream (unless it is
+ * gone or has sent FIN, for which it is 0 as well).
  */
-size_t session_room(const struct session *s, uint32_t stream);
+size_t session_room(struct session *s, uint32_t stream);
 
 /*
- * A stream whose queue was full and has fallen under its low mark: its owner,
- * each once; NULL when there is none. Call until NULL after session_output().
+ * A stream that session_room() gave 0 and that has room again: its owner, each
+ * once; NULL when there is none. Call until NULL after session_output(), and
+ * after session_step() and session_tick().
  */
 void *session_pop_writable(struct session *s, uint32_t *stream);
 
-/* End |stream| at once with |code|; nothing more of it is heard. */
+/*
+ * End |stream| at once with |code| (one that may not stand in a frame goes as
+ * CANCEL); nothing more of it is heard, and its owner need not consume what it
+ * was given.
+ */
 void session_reset(struct session *s, uint32_t stream, enum err code);
 
 /* Client: want no more of |stream|'s request body. */
 void session_stop(struct session *s, uint32_t stream);
 
-/* |len| received bytes of |stream| have left this process: grant credit. */
+/*
+ * |len| received bytes of |stream| have left this process: grant credit. Call
+ * it for a stream that has ended as well, or its bytes stay charged till
+ * session_reset() or session_set_owner(NULL).
+ */
 void session_consumed(struct session *s, uint32_t stream, size_t len);
 
 /* Whether |stream| lives still (either direction not ended). */
 bool session_has_stream(const struct session *s, uint32_t stream);
 
-/* Call |each| with the owner of every live stream of |tunnel| (0: of all). */
+/*
+ * Call |each| with the owner of every live stream of |tunnel|, or (0) of all,
+ * with those that have ended but hold unconsumed bytes. |each| may reset
+ * streams, not open any.
+ */
 void session_each_stream(struct session *s, uint16_t tunnel,
                          void (*each)(void *owner, uint32_t stream, void *arg),
                          void *arg);

@@ -1,0 +1,108 @@
+/*
+ * Frames of stream 0. The client remembers which tunnels it asked for, so that
+ * an answer for one it gave up meanwhile is dropped.
+ */
+#include "proto/receive_session.h"
+
+uint16_t *receive_session_tunnel(struct session *s, uint16_t tunnel)
+{
+    for (unsigned i = 0; i < TUNNELS_MAX; i++) {
+        if (s->tunnels[i] == tunnel) {
+            return &s->tunnels[i];
+        }
+    }
+    return NULL;
+}
+
+enum err receive_session_link(struct session *s, struct slot *slot,
+                              const struct assembly_frame *f)
+{
+    uint64_t freed = 0;
+    uint64_t value;
+    enum err error = frame_get_u64(f->payload, &value);
+
+    if (error == ERR_OK && f->header.type == FRAME_PING) {
+        liveness_ping(&slot->liveness, value);
+    } else if (error == ERR_OK && f->header.type == FRAME_PONG) {
+        liveness_pong(&slot->liveness, value, s->now_us);
+    } else if (error == ERR_OK) {
+        error = sent_log_ack(&slot->log, value, s->now_us, &freed);
+        pool_release(&s->sent, freed);
+    }
+    if (error != ERR_OK) {
+        return session_fail(s, error, "an ACK for what was not sent");
+    }
+    return ERR_OK;
+}
+
+/* REFUSED and UNBOUND: the tunnel is no more. */
+static enum err take_verdict(struct session *s, struct span payload,
+                             enum session_event_kind kind,
+                             struct session_event *event)
+{
+    struct frame_verdict v;
+    uint16_t *place;
+
+    TRY(frame_get_verdict(payload, &v));
+    place = receive_session_tunnel(s, v.tunnel);
+    if (place == NULL) {
+        s->dropped_frames++;
+        return ERR_OK;
+    }
+    *place = 0;
+    event->kind = kind;
+    event->tunnel = v.tunnel;
+    event->code = v.code;
+    event->bytes = v.sentence;
+    return ERR_OK;
+}
+
+static enum err take_bound(struct session *s, struct span payload,
+                           struct session_event *event)
+{
+    TRY(frame_get_bound(payload, &event->tunnel, &event->bytes));
+    if (receive_session_tunnel(s, event->tunnel) == NULL) {
+        s->dropped_frames++;
+        return ERR_OK;
+    }
+    event->kind = EVENT_BOUND;
+    return ERR_OK;
+}
+
+static enum err take(struct session *s, const struct assembly_frame *f,
+                     struct session_event *event)
+{
+    if (f->header.type == FRAME_BIND) {
+        event->kind = EVENT_BIND;
+        TRY(frame_get_bind(f->payload, &event->bind));
+        event->tunnel = event->bind.tunnel;
+    } else if (f->header.type == FRAME_BOUND) {
+        return take_bound(s, f->payload, event);
+    } else if (f->header.type == FRAME_REFUSED) {
+        return take_verdict(s, f->payload, EVENT_REFUSED, event);
+    } else if (f->header.type == FRAME_UNBOUND) {
+        return take_verdict(s, f->payload, EVENT_UNBOUND, event);
+    } else if (f->header.type == FRAME_UNBIND) {
+        event->kind = EVENT_UNBIND;
+        return frame_get_unbind(f->payload, &event->tunnel);
+    } else if (f->header.type == FRAME_GOAWAY) {
+        event->kind = EVENT_GOAWAY;
+        s->is_leaving = true;
+        return frame_get_goaway(f->payload, &event->code, &event->bytes);
+    } else {
+        event->kind = EVENT_NEXT_KEY;
+        event->bytes = f->payload;
+    }
+    return ERR_OK;
+}
+
+enum err receive_session_event(struct session *s,
+                               const struct assembly_frame *f,
+                               struct session_event *event)
+{
+    enum err error = take(s, f, event);
+
+    return error == ERR_OK
+               ? ERR_OK
+               : session_fail(s, error, "a malformed frame of the session");
+}

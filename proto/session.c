@@ -1,0 +1,266 @@
+/*
+ * A session's life, its links, and the calls of the header: what they check
+ * and whom they ask. Received frames go to receive, frames to send come from
+ * output, what waits between stands in unsent and control.
+ */
+#include "proto/session.h"
+
+#include <stdlib.h>
+
+#include "proto/control.h"
+#include "proto/output.h"
+#include "proto/receive.h"
+#include "proto/receive_session.h"
+#include "proto/session_state.h"
+#include "proto/unsent.h"
+
+struct session *session_new(const struct session_options *o, uint64_t now_us)
+{
+    struct session *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->role = o->role;
+    s->own = o->own;
+    s->peer = o->peer;
+    s->now_us = now_us;
+    s->why = error_text(ERR_OK);
+    memcpy(s->id, o->id, sizeof(s->id));
+    pool_init(&s->receive, o->receive_pool, o->receive_max);
+    pool_init(&s->sent, o->sent_pool, SENT_LOG_SESSION + UNSENT_SESSION_MAX);
+    return s;
+}
+
+void session_free(struct session *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (size_t i = s->streams.used; i > 0; i--) {
+        struct stream *st = i <= s->streams.used ? s->streams.at[i - 1] : NULL;
+
+        if (st != NULL) {
+            if (stream_apply(st, STREAM_RESET) == ERR_ABSENT) {
+                assert(st->is_over);
+            }
+            session_settle(s, st, true);
+        }
+    }
+    streams_deinit(&s->streams);
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        unsent_drop_queue(s, &s->slots[i].control);
+        pool_release(&s->sent, s->slots[i].log.cost);
+        sent_log_clear(&s->slots[i].log);
+        assembly_deinit(&s->slots[i].assembly);
+    }
+    assert(s->sent.used == 0 && s->receive.used == 0);
+    assert(s->unsent_bytes == 0 && s->live == 0);
+    free(s->spent);
+    free(s);
+}
+
+enum err session_fail(struct session *s, enum err error, const char *why)
+{
+    if (s->error == ERR_OK) {
+        s->error = error;
+        s->why = why;
+    }
+    return s->error;
+}
+
+enum err session_add(struct session *s, struct stream *st)
+{
+    TRY(streams_add(&s->streams, st));
+    s->live++;
+    s->opened++;
+    return ERR_OK;
+}
+
+void session_settle(struct session *s, struct stream *st, bool is_read)
+{
+    struct collector *c = &st->collector;
+
+    assert(st->state == STREAM_DONE);
+    if (!st->is_over) {
+        st->is_over = true;
+        s->live--;
+        unsent_clear(s, st);
+        stream_list_leave(st, LIST_GRANT);
+        /* A head that is not whole will never be consumed by anyone. */
+        pool_release(&s->receive, c->len - c->credited);
+        window_grant_consume(&st->window, c->len - c->credited);
+        collector_deinit(c);
+    }
+    if (is_read || stream_held(st) == 0) {
+        pool_release(&s->receive, stream_held(st));
+        streams_remove(&s->streams, st);
+        stream_free(st);
+    }
+}
+
+bool session_may_grant(const struct session *s, const struct stream *st)
+{
+    return stream_held(st) <= WINDOW_FIRST_OVER_HALF ||
+           pool_percent(&s->receive) < 50;
+}
+
+void session_grant(struct session *s, struct stream *st)
+{
+    if (st->state == STREAM_GOT_FIN || st->state == STREAM_DONE ||
+        stream_list_has(st, LIST_GRANT) || window_grant_due(&st->window) == 0 ||
+        !session_may_grant(s, st)) {
+        return;
+    }
+    stream_list_put(&s->slots[st->slot].grants, LIST_GRANT, st);
+}
+
+static struct slot *slot_at(struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return &s->slots[slot];
+}
+
+void session_link_up(struct session *s, unsigned slot, uint64_t now_us)
+{
+    struct slot *at = slot_at(s, slot);
+
+    s->now_us = now_us;
+    at->has_link = true;
+    at->log.moved_us = now_us;
+    liveness_start(&at->liveness, at->received, now_us);
+}
+
+void session_link_lost(struct session *s, unsigned slot, uint64_t now_us)
+{
+    struct slot *at = slot_at(s, slot);
+
+    s->now_us = now_us;
+    at->has_link = false;
+    assembly_deinit(&at->assembly);
+}
+
+bool session_has_link(const struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return s->slots[slot].has_link;
+}
+
+enum err session_step(struct session *s, unsigned slot, uint64_t now_us,
+                      struct span in, size_t *used, struct session_event *event)
+{
+    struct slot *at = slot_at(s, slot);
+    struct assembly_frame frame;
+    const char *why = NULL;
+    enum err error;
+
+    assert(at->has_link);
+    *used = 0;
+    *event = (struct session_event){ .kind = EVENT_NONE };
+    s->now_us = now_us;
+    free(s->spent);
+    s->spent = NULL;
+    if (s->error != ERR_OK || in.len == 0) {
+        return s->error;
+    }
+    liveness_heard(&at->liveness, now_us);
+    error = assembly_take(&at->assembly, in, s->role == SESSION_CLIENT, used,
+                          &frame, &why);
+    if (error != ERR_OK) {
+        return session_fail(s, error, why);
+    }
+    if (frame.is_whole) {
+        TRY(receive_frame(s, at, &frame, event));
+    }
+    return s->error;
+}
+
+struct span session_output(struct session *s, unsigned slot, uint64_t now_us)
+{
+    s->now_us = now_us;
+    return output_next(s, slot_at(s, slot));
+}
+
+bool session_has_output(const struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return output_has_next(s, &s->slots[slot]);
+}
+
+uint64_t session_deadline(const struct session *s, unsigned slot)
+{
+    const struct slot *at = &s->slots[slot];
+    uint64_t deadline;
+
+    assert(slot < SLOTS_MAX);
+    if (!at->has_link || s->error != ERR_OK) {
+        return UINT64_MAX;
+    }
+    deadline = liveness_deadline(&at->liveness, s->live > 0);
+    if (at->log.frames.count > 0 &&
+        at->log.moved_us + SENT_LOG_STUCK_US < deadline) {
+        deadline = at->log.moved_us + SENT_LOG_STUCK_US;
+    }
+    /* Writers that wait for other sessions' memory are woken by the clock. */
+    if (s->waiting.first != NULL && output_is_relay_full(s) &&
+        s->now_us + 4 * ACK_DELAY_US < deadline) {
+        deadline = s->now_us + 4 * ACK_DELAY_US;
+    }
+    return deadline;
+}
+
+enum err session_tick(struct session *s, unsigned slot, uint64_t now_us)
+{
+    struct slot *at = slot_at(s, slot);
+
+    s->now_us = now_us;
+    if (!at->has_link || s->error != ERR_OK) {
+        return s->error;
+    }
+    if (liveness_tick(&at->liveness, s->live > 0, now_us) != ERR_OK) {
+        s->why = "no answer to PING";
+        return ERR_TIMEOUT;
+    }
+    if (at->log.frames.count > 0 &&
+        now_us >= at->log.moved_us + SENT_LOG_STUCK_US) {
+        s->why = "what was sent is not acknowledged";
+        return ERR_TIMEOUT;
+    }
+    return ERR_OK;
+}
+
+const char *session_why(const struct session *s)
+{
+    return s->why;
+}
+
+void session_probe(struct session *s, unsigned slot, uint64_t now_us)
+{
+    s->now_us = now_us;
+    if (slot_at(s, slot)->has_link) {
+        liveness_probe(&slot_at(s, slot)->liveness, now_us);
+    }
+}
+
+void session_stats(const struct session *s, struct session_stats *out)
+{
+    const struct slot *at = &s->slots[0];
+
+    *out = (struct session_stats){
+        .streams = s->live,
+        .rtt_us = at->liveness.rtt_us,
+        .jitter_us = at->liveness.jitter_us,
+        .unsent_bytes = s->unsent_bytes,
+        .unacked_bytes = at->log.frames.bytes,
+        .sent_position = at->log.end,
+        .received_position = at->received,
+        .dropped_frames = s->dropped_frames,
+        .optional_frames = s->optional_frames,
+        .opened = s->opened,
+    };
+}
+
+const uint8_t *session_id(const struct session *s)
+{
+    return s->id;
+}

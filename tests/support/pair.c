@@ -1,0 +1,151 @@
+/* Two sessions joined in memory. */
+#include "tests/support/pair.h"
+
+#include <stdlib.h>
+
+static const struct session_limits limits = { .window_first = WINDOW_FIRST,
+                                              .streams_max =
+                                                  STREAMS_MAX_DEFAULT,
+                                              .tunnels_max = TUNNELS_MAX,
+                                              .grace_s = 45 };
+
+static void end_init(struct pair_end *end, enum session_role role,
+                     uint32_t window, uint64_t now_us)
+{
+    struct session_options o = { .role = role,
+                                 .own = limits,
+                                 .peer = limits,
+                                 .receive_pool = &end->receive,
+                                 .sent_pool = &end->sent,
+                                 .receive_max = RECEIVE_POOL_SESSION };
+
+    *end = (struct pair_end){ .session = NULL };
+    pool_init(&end->receive, NULL, 2ull * RECEIVE_POOL_SESSION);
+    pool_init(&end->sent, NULL, SENT_LOG_RELAY);
+    o.own.window_first = window;
+    o.peer.window_first = window;
+    end->session = session_new(&o, now_us);
+    assert(end->session != NULL);
+    session_link_up(end->session, 0, now_us);
+}
+
+void pair_init(struct pair *p, uint32_t window)
+{
+    p->now_us = 1000;
+    end_init(&p->relay, SESSION_RELAY, window, p->now_us);
+    end_init(&p->client, SESSION_CLIENT, window, p->now_us);
+}
+
+static void end_deinit(struct pair_end *end)
+{
+    session_free(end->session);
+    assert(end->receive.used == 0 && end->sent.used == 0);
+    free(end->wire.bytes);
+}
+
+void pair_deinit(struct pair *p)
+{
+    end_deinit(&p->relay);
+    end_deinit(&p->client);
+}
+
+static void wire_add(struct pair_wire *w, struct span bytes)
+{
+    if (w->taken == w->len) {
+        w->len = 0;
+        w->taken = 0;
+    }
+    if (w->len + bytes.len > w->capacity) {
+        w->capacity = (w->len + bytes.len) * 2;
+        w->bytes = realloc(w->bytes, w->capacity);
+        assert(w->bytes != NULL);
+    }
+    memcpy(w->bytes + w->len, bytes.data, bytes.len);
+    w->len += bytes.len;
+}
+
+void pair_send(struct pair *p, struct pair_end *from, size_t frames)
+{
+    while (frames > 0) {
+        bool has_output = session_has_output(from->session, 0);
+        struct span frame = session_output(from->session, 0, p->now_us);
+
+        if (frame.len == 0) {
+            return;
+        }
+        assert(has_output);
+        wire_add(&from->wire, frame);
+        frames--;
+    }
+}
+
+size_t pair_waiting(const struct pair_end *from)
+{
+    return from->wire.len - from->wire.taken;
+}
+
+enum err pair_step(struct pair *p, struct pair_end *from, struct pair_end *to,
+                   size_t *len, struct session_event *event)
+{
+    *event = (struct session_event){ .kind = EVENT_NONE };
+    if (*len > pair_waiting(from)) {
+        *len = pair_waiting(from);
+    }
+    while (*len > 0 && event->kind == EVENT_NONE) {
+        struct span in = span_of(from->wire.bytes + from->wire.taken, *len);
+        size_t used;
+
+        TRY(session_step(to->session, 0, p->now_us, in, &used, event));
+        assert(used > 0 && used <= *len);
+        from->wire.taken += used;
+        *len -= used;
+    }
+    return ERR_OK;
+}
+
+bool pair_next(struct pair *p, struct pair_end *from, struct pair_end *to,
+               struct session_event *event)
+{
+    size_t len;
+    enum err error;
+
+    pair_send(p, from, SIZE_MAX);
+    len = pair_waiting(from);
+    error = pair_step(p, from, to, &len, event);
+    assert(error == ERR_OK);
+    return event->kind != EVENT_NONE;
+}
+
+void pair_settle(struct pair *p)
+{
+    struct session_event event;
+    bool has_more = true;
+
+    while (has_more) {
+        has_more = pair_next(p, &p->relay, &p->client, &event);
+        has_more = pair_next(p, &p->client, &p->relay, &event) || has_more;
+    }
+}
+
+struct frame_open pair_open(uint16_t tunnel)
+{
+    return (struct frame_open){
+        .tunnel = tunnel,
+        .kind = STREAM_HTTP,
+        .visitor_conn = 7,
+        .address = { .family = 4, .bytes = { 198, 51, 100, 7 }, .port = 4711 },
+        .http_version = 11
+    };
+}
+
+void pair_bind(struct pair *p, uint16_t tunnel)
+{
+    struct frame_bind bind = { .tunnel = tunnel };
+    struct session_event event;
+    enum err error = session_bind(p->client.session, &bind);
+
+    assert(error == ERR_OK);
+    while (pair_next(p, &p->client, &p->relay, &event)) {
+        assert(event.kind == EVENT_BIND && event.tunnel == tunnel);
+    }
+}

@@ -1,0 +1,61 @@
+/*
+ * Two sessions, a relay's and a client's, joined in memory: what one puts out
+ * goes into a wire, and from there in pieces into the other.
+ */
+#ifndef TESTS_SUPPORT_PAIR_H
+#define TESTS_SUPPORT_PAIR_H
+
+#include "proto/session.h"
+
+struct pair_wire {
+    uint8_t *bytes;
+    size_t len;
+    size_t capacity;
+    size_t taken; /* given to the other end already */
+};
+
+struct pair_end {
+    struct session *session;
+    struct pair_wire wire; /* what it has sent */
+    struct pool receive;   /* parents of the session's own */
+    struct pool sent;
+};
+
+struct pair {
+    struct pair_end relay;
+    struct pair_end client;
+    uint64_t now_us;
+};
+
+/* Sessions with a link each, |window| as first window of both. */
+void pair_init(struct pair *p, uint32_t window);
+void pair_deinit(struct pair *p);
+
+/* Move what |from| has to send into its wire, at most |frames| frames. */
+void pair_send(struct pair *p, struct pair_end *from, size_t frames);
+
+/* How many bytes lie in |from|'s wire. */
+size_t pair_waiting(const struct pair_end *from);
+
+/*
+ * Give |to| at most |len| bytes of |from|'s wire, till one step gives an
+ * event; EVENT_NONE when the bytes are used up without one.
+ */
+MUST_CHECK enum err pair_step(struct pair *p, struct pair_end *from,
+                              struct pair_end *to, size_t *len,
+                              struct session_event *event);
+
+/* Send all of |from| and step |to| once or till an event; false: nothing. */
+bool pair_next(struct pair *p, struct pair_end *from, struct pair_end *to,
+               struct session_event *event);
+
+/* Carry everything both ways till neither has more; events are dropped. */
+void pair_settle(struct pair *p);
+
+/* An OPEN for |tunnel| that is complete in itself. */
+struct frame_open pair_open(uint16_t tunnel);
+
+/* Bind |tunnel| at the client and carry it over. */
+void pair_bind(struct pair *p, uint16_t tunnel);
+
+#endif
