@@ -7,6 +7,8 @@
 
 #include "proto/session_state.h"
 
+/* Take a frame of stream 0 whose length and sender were checked already: one
+ * of the link itself, or one that becomes |event|. Errors end the session. */
 MUST_CHECK enum err receive_session_link(struct session *s, struct slot *slot,
                                          const struct assembly_frame *f);
 MUST_CHECK enum err receive_session_event(struct session *s,
