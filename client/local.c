@@ -1,0 +1,464 @@
+/*
+ * One exchange from OPEN to its end. Order of time: the head is kept, a
+ * connection is found, the request written; from then on the splice moves
+ * bytes and this room turns heads. A connection that was reused and closed
+ * before it answered is replaced once, when nothing can be lost by it.
+ */
+#include "client/local.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/dial.h"
+#include "common/http/fields.h"
+#include "common/splice.h"
+
+struct local {
+    struct local_world *world;
+    const struct local_tunnel *tunnel;
+    uint32_t stream; /* 0: the session no longer knows it */
+    uint32_t visitor_conn;
+    struct chunk *block;      /* the request's encoded head */
+    struct chunk_queue early; /* body that came before the connection */
+    bool has_early_fin;
+    struct dial *dial;
+    struct pooled near; /* the connection to the service */
+    struct splice *splice;
+    bool is_reused;
+    bool is_answered; /* its final head was sent on */
+    bool is_in_over;  /* the response has ended */
+    bool is_out_over; /* the request has been written whole */
+    bool is_raw;
+    uint64_t began_us;
+    struct local_report report;
+};
+
+static void connect_to_target(struct local *l);
+
+static void local_free(struct local *l)
+{
+    splice_free(l->splice);
+    dial_cancel(l->dial);
+    conn_close(l->near.conn, 0);
+    h1_parser_free(l->near.parser);
+    chunk_free(l->block);
+    chunk_queue_clear(&l->early);
+    free(l);
+}
+
+/* The exchange is over: say so and be gone. */
+static void end(struct local *l, enum err error)
+{
+    struct local_world *w = l->world;
+    struct local_report *r = &l->report;
+
+    if (l->stream != 0) {
+        session_set_owner(w->carrier->session, l->stream, NULL);
+    }
+    if (l->splice != NULL) {
+        r->bytes_out = splice_bytes_in(l->splice);
+        r->bytes_in = splice_bytes_out(l->splice);
+    }
+    r->error = error;
+    r->us = loop_now(w->loop) - l->began_us;
+    w->on_end(w->owner, r);
+    local_free(l);
+}
+
+/* End it towards the relay as well. */
+static void break_off(struct local *l, enum err error)
+{
+    session_reset(l->world->carrier->session, l->stream, error);
+    l->stream = 0;
+    link_wake_carrier(l->world->carrier);
+    end(l, error);
+}
+
+static bool may_retry(const struct local *l)
+{
+    return l->is_reused && l->report.request.is_repeatable && !l->is_answered &&
+           h1_parser_is_idle(l->near.parser);
+}
+
+/* The reused connection was closed by the service: once more on a new one. */
+static void retry(struct local *l)
+{
+    splice_free(l->splice);
+    l->splice = NULL;
+    conn_close(l->near.conn, 0);
+    h1_parser_free(l->near.parser);
+    l->near = (struct pooled){ 0 };
+    l->is_reused = false;
+    l->has_early_fin = true;
+    connect_to_target(l);
+}
+
+static void on_broken(struct local *l, enum err error)
+{
+    if (may_retry(l)) {
+        retry(l);
+        return;
+    }
+    break_off(l, error);
+}
+
+/* Both directions are over: keep the connection for this visitor, or not. */
+static void finish(struct local *l)
+{
+    bool is_good = !l->is_raw && h1_parser_keeps_alive(l->near.parser) &&
+                   conn_input(l->near.conn).len == 0;
+
+    if (is_good) {
+        struct pooled idle = l->near;
+
+        l->report.bytes_out = splice_bytes_in(l->splice);
+        l->report.bytes_in = splice_bytes_out(l->splice);
+        splice_free(l->splice);
+        l->splice = NULL;
+        l->near = (struct pooled){ 0 };
+        conn_pool_put(l->world->pool, l->report.tunnel, l->visitor_conn, idle);
+    } else if (l->is_raw) {
+        conn_close(l->near.conn, DRAIN_CLIENT_US);
+        l->near.conn = NULL;
+    }
+    end(l, ERR_OK);
+}
+
+static void on_response_over(struct local *l)
+{
+    l->is_in_over = true;
+    if (l->is_out_over) {
+        finish(l);
+        return;
+    }
+    /* The service has answered without reading all: nobody wants the rest. */
+    session_stop(l->world->carrier->session, l->stream);
+    link_wake_carrier(l->world->carrier);
+}
+
+static bool is_event_stream(const struct head *h)
+{
+    static const char type[] = "text/event-stream";
+    struct span value = head_find(h, "content-type");
+
+    return value.len >= sizeof(type) - 1 &&
+           head_same(span_of(value.data, sizeof(type) - 1), type);
+}
+
+static void note_head(struct local *l, const struct head *h)
+{
+    l->report.status = h->status;
+    l->is_answered = true;
+    l->is_raw = h->status == 101;
+    if (l->is_raw || is_event_stream(h)) {
+        session_set_class(l->world->carrier->session, l->stream,
+                          CLASS_INTERACTIVE);
+    }
+}
+
+/* A head from the service: narrow its cookies, encode it, send it on. */
+static enum err send_head(struct local *l, struct head *h, enum head_kind kind)
+{
+    uint8_t *scratch = l->world->scratch;
+    struct wire_writer values;
+    struct wire_writer block;
+
+    wire_writer_init(&values, scratch, HEAD_MAX);
+    wire_writer_init(&block, scratch + HEAD_MAX, HEAD_MAX);
+    if (kind == HEAD_TRAILERS) {
+        fields_trailers(h);
+    } else {
+        fields_response(h, l->tunnel->public_host, &values);
+    }
+    head_encode(&block, h);
+    if (!wire_writer_done(&block)) {
+        return ERR_LIMIT;
+    }
+    return session_write_head(l->world->carrier->session, l->stream, kind,
+                              wire_written(&block), false);
+}
+
+static void on_head(struct local *l)
+{
+    struct head *h = splice_head(l->splice);
+    enum head_kind kind = splice_head_kind(l->splice);
+
+    if (send_head(l, h, kind) != ERR_OK) {
+        break_off(l, ERR_SERVICE_BROKE);
+        return;
+    }
+    if (kind == HEAD_FINAL) {
+        note_head(l, h);
+        if (l->is_raw) {
+            splice_raw(l->splice);
+        }
+    }
+    link_wake_carrier(l->world->carrier);
+}
+
+static void on_splice(struct splice *s, enum splice_event event, void *owner)
+{
+    struct local *l = owner;
+
+    (void)s;
+    switch (event) {
+    case SPLICE_HEAD:
+        on_head(l);
+        break;
+    case SPLICE_IN_END:
+        on_response_over(l);
+        break;
+    case SPLICE_OUT_END:
+        l->is_out_over = true;
+        if (l->is_in_over) {
+            finish(l);
+        }
+        break;
+    case SPLICE_RAW_END:
+        finish(l);
+        break;
+    case SPLICE_BAD:
+    case SPLICE_CUT:
+        on_broken(l, ERR_SERVICE_BROKE);
+        break;
+    }
+}
+
+static void on_conn(struct conn *c, enum conn_event event, void *owner)
+{
+    struct local *l = owner;
+
+    (void)c;
+    splice_conn(l->splice, event);
+}
+
+static enum err write_request(struct local *l)
+{
+    char authority[TARGET_TEXT_MAX];
+    struct head h;
+
+    TRY(request_head(chunk_span(l->block), &l->tunnel->target,
+                     l->tunnel->host_header, authority, &h));
+    return splice_write_head(l->splice, &h, NULL);
+}
+
+/* Body bytes that came while there was no connection. */
+static void write_early(struct local *l)
+{
+    struct session_event event = { .kind = EVENT_DATA, .stream = l->stream };
+    struct chunk *c;
+
+    while ((c = chunk_queue_take(&l->early)) != NULL) {
+        event.bytes = chunk_span(c);
+        event.fin = l->has_early_fin && l->early.count == 0;
+        l->has_early_fin = l->has_early_fin && !event.fin;
+        splice_data(l->splice, &event);
+        chunk_free(c);
+    }
+    if (l->has_early_fin) {
+        l->has_early_fin = false;
+        event.bytes = span_of(NULL, 0);
+        event.fin = true;
+        splice_data(l->splice, &event);
+    }
+}
+
+/* There is a connection: join it to the stream and send the request. */
+static void begin(struct local *l)
+{
+    struct splice_options o = {
+        .conn = l->near.conn,
+        .carrier = l->world->carrier,
+        .parser = l->near.parser,
+        .on_event = on_splice,
+        .owner = l,
+    };
+
+    l->splice = splice_new(&o);
+    if (l->splice == NULL) {
+        break_off(l, ERR_NOMEM);
+        return;
+    }
+    conn_set_owner(l->near.conn, on_conn, l);
+    splice_set_stream(l->splice, l->stream);
+    h1_parser_expect(l->near.parser, &l->report.request.expect);
+    if (write_request(l) != ERR_OK) {
+        break_off(l, ERR_HEAD);
+        return;
+    }
+    conn_resume(l->near.conn);
+    write_early(l);
+}
+
+static void on_dial(struct conn *c, enum err error, const char *why,
+                    void *owner)
+{
+    struct local *l = owner;
+
+    (void)why;
+    l->dial = NULL;
+    if (error != ERR_OK) {
+        break_off(l, ERR_SERVICE_DOWN);
+        return;
+    }
+    l->near.conn = c;
+    l->near.parser = h1_parser_new(H1_RESPONSES);
+    if (l->near.parser == NULL) {
+        break_off(l, ERR_NOMEM);
+        return;
+    }
+    conn_keep_alive(c);
+    begin(l);
+}
+
+static void connect_to_target(struct local *l)
+{
+    struct dial_options o = {
+        .host = l->tunnel->target.host,
+        .port = l->tunnel->target.port,
+        .tls = l->tunnel->target.is_tls ? l->tunnel->tls : NULL,
+        .deadline_us = LOCAL_CONNECT_US,
+        .on_done = on_dial,
+        .owner = l,
+    };
+
+    if (dial_start(l->world->loop, &o, &l->dial) != ERR_OK) {
+        break_off(l, ERR_NOMEM);
+    }
+}
+
+static struct local *local_new(struct local_world *world,
+                               const struct local_tunnel *tunnel,
+                               const struct session_event *open)
+{
+    struct local *l = calloc(1, sizeof(*l));
+
+    if (l == NULL) {
+        return NULL;
+    }
+    l->block = chunk_copy(open->bytes);
+    if (l->block == NULL) {
+        free(l);
+        return NULL;
+    }
+    l->world = world;
+    l->tunnel = tunnel;
+    l->stream = open->stream;
+    l->visitor_conn = open->open.visitor_conn;
+    l->has_early_fin = open->fin;
+    l->began_us = world->loop->now_us;
+    l->report.tunnel = open->open.tunnel;
+    l->report.visitor = open->open.address;
+    return l;
+}
+
+void local_open(struct local_world *world, const struct local_tunnel *tunnel,
+                const struct session_event *open)
+{
+    struct session *s = world->carrier->session;
+    struct local *l = local_new(world, tunnel, open);
+
+    if (l == NULL) {
+        session_reset(s, open->stream, ERR_NOMEM);
+        return;
+    }
+    session_set_owner(s, l->stream, l);
+    if (open->open.kind != STREAM_HTTP ||
+        request_read(&l->report.request, chunk_span(l->block)) != ERR_OK) {
+        break_off(l, ERR_HEAD);
+        return;
+    }
+    if (conn_pool_take(world->pool, open->open.tunnel, l->visitor_conn,
+                       &l->near)) {
+        l->is_reused = true;
+        begin(l);
+        return;
+    }
+    connect_to_target(l);
+}
+
+/* No connection yet: keep the bytes, they are within the stream's window. */
+static void keep_early(struct local *l, const struct session_event *event)
+{
+    struct chunk *c;
+
+    l->has_early_fin = l->has_early_fin || event->fin;
+    if (event->bytes.len == 0) {
+        return;
+    }
+    c = chunk_copy(event->bytes);
+    if (c == NULL) {
+        break_off(l, ERR_NOMEM);
+        return;
+    }
+    chunk_queue_put(&l->early, c);
+}
+
+static void on_trailers(struct local *l, const struct session_event *event)
+{
+    const char *why;
+    struct head h;
+
+    if (l->splice == NULL) {
+        l->has_early_fin = l->has_early_fin || event->fin;
+        return;
+    }
+    if (head_decode(event->bytes, &h, &why) != ERR_OK) {
+        break_off(l, ERR_HEAD);
+        return;
+    }
+    fields_trailers(&h);
+    if (splice_write_trailers(l->splice, &h) != ERR_OK) {
+        break_off(l, ERR_SERVICE_BROKE);
+        return;
+    }
+    if (event->fin) {
+        struct session_event last = { .kind = EVENT_DATA,
+                                      .stream = l->stream,
+                                      .fin = true };
+
+        splice_data(l->splice, &last);
+    }
+}
+
+void local_event(struct local *l, const struct session_event *event)
+{
+    if (event->kind == EVENT_RESET) {
+        l->stream = 0;
+        if (l->near.conn != NULL) {
+            conn_abort(l->near.conn);
+            l->near.conn = NULL;
+        }
+        end(l, event->code);
+        return;
+    }
+    if (event->kind == EVENT_HEAD) {
+        on_trailers(l, event);
+        return;
+    }
+    if (event->kind != EVENT_DATA) {
+        return;
+    }
+    if (l->splice == NULL) {
+        keep_early(l, event);
+        return;
+    }
+    splice_data(l->splice, event);
+}
+
+void local_writable(struct local *l)
+{
+    if (l->splice != NULL) {
+        splice_writable(l->splice);
+    }
+}
+
+void local_abandon(struct local *l)
+{
+    l->stream = 0;
+    if (l->near.conn != NULL) {
+        conn_abort(l->near.conn);
+        l->near.conn = NULL;
+    }
+    end(l, ERR_CLOSED);
+}
