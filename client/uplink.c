@@ -1,0 +1,492 @@
+/*
+ * The states of one uplink: waiting to dial, logging in, linked. The session
+ * stays when its link is lost and is named in the next login; a relay that
+ * answers `new` has forgotten it, and then its exchanges end and the tunnels
+ * are bound again.
+ */
+#include "client/uplink.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/handshake.h"
+#include "common/backoff.h"
+#include "common/log.h"
+#include "common/timer.h"
+
+#define EXCHANGES_MAX STREAMS_MAX_DEFAULT
+#define UPLINK_SLOT 0u
+
+struct uplink {
+    struct loop *loop;
+    struct uplink_options o;
+    struct pool receive_pool;
+    struct pool sent_pool;
+    struct carrier carrier;
+    struct local_world world;
+    struct handshake *handshake;
+    struct timer *redial;
+    struct timer *drain;
+    uint32_t epoch;    /* of the newest LOGIN */
+    unsigned attempts; /* dials since the link was lost */
+    uint64_t lost_us;  /* when it was */
+    bool was_up;
+    bool is_draining;
+    bool is_over; /* nothing more is dialled */
+};
+
+static void dial_later(struct uplink *u);
+
+static void tell(struct uplink *u, enum uplink_event event,
+                 struct tunnel *tunnel, enum err error, const char *why)
+{
+    struct uplink_news news = { event, tunnel, error, why };
+
+    u->o.on_news(u->o.owner, &news);
+}
+
+static struct tunnel *find_tunnel(struct uplink *u, uint16_t id)
+{
+    for (size_t i = 0; i < u->o.tunnel_count; i++) {
+        if (u->o.tunnels[i].id == id) {
+            return &u->o.tunnels[i];
+        }
+    }
+    return NULL;
+}
+
+static void check_drained(struct uplink *u)
+{
+    struct session_stats stats = { 0 };
+
+    if (!u->is_draining || u->is_over) {
+        return;
+    }
+    if (u->carrier.session != NULL) {
+        session_stats(u->carrier.session, &stats);
+    }
+    if (stats.streams == 0) {
+        u->is_over = true;
+        tell(u, UPLINK_DRAINED, NULL, ERR_OK, "");
+    }
+}
+
+static void on_drain_over(void *owner)
+{
+    struct uplink *u = owner;
+
+    u->is_over = true;
+    tell(u, UPLINK_DRAINED, NULL, ERR_TIMEOUT, "");
+}
+
+static void on_exchange_end(void *owner, const struct local_report *report)
+{
+    struct uplink *u = owner;
+
+    u->o.on_exchange(u->o.owner, report);
+    if (u->is_draining && u->drain != NULL) {
+        /* The stream's end is counted when its last frames have been sent. */
+        timer_set(u->redial, loop_now(u->loop) + 20 * US_PER_MS);
+    }
+}
+
+static void on_open(struct uplink *u, const struct session_event *event)
+{
+    struct tunnel *t = find_tunnel(u, event->open.tunnel);
+
+    if (t == NULL || t->is_over || u->is_draining) {
+        session_reset(u->carrier.session, event->stream, ERR_REFUSED);
+        return;
+    }
+    local_open(&u->world, &t->local, event);
+}
+
+static void on_bound(struct uplink *u, const struct session_event *event)
+{
+    struct tunnel *t = find_tunnel(u, event->tunnel);
+    const char *host;
+    size_t len;
+
+    if (t == NULL || event->bytes.len > URL_MAX_LEN) {
+        return;
+    }
+    memcpy(t->url, event->bytes.data, event->bytes.len);
+    t->url[event->bytes.len] = '\0';
+    host = strstr(t->url, "://");
+    host = host == NULL ? t->url : host + 3;
+    len = strcspn(host, ":/");
+    snprintf(t->local.public_host, sizeof(t->local.public_host), "%.*s",
+             (int)(len < TARGET_HOST_MAX ? len : TARGET_HOST_MAX - 1), host);
+    tell(u, UPLINK_URL, t, ERR_OK, "");
+}
+
+static void on_verdict(struct uplink *u, const struct session_event *event,
+                       enum uplink_event kind)
+{
+    struct tunnel *t = find_tunnel(u, event->tunnel);
+    char why[SENTENCE_MAX_LEN + 1];
+
+    if (t == NULL || t->is_over) {
+        return;
+    }
+    snprintf(why, sizeof(why), "%.*s", (int)event->bytes.len,
+             (const char *)event->bytes.data);
+    t->is_over = true;
+    t->url[0] = '\0';
+    tell(u, kind, t, event->code, why);
+}
+
+static void on_unbound(struct uplink *u, const struct session_event *event)
+{
+    on_verdict(u, event,
+               event->code == ERR_REPLACED ? UPLINK_REPLACED : UPLINK_REFUSED);
+}
+
+/* Revoked is final; a relay that shuts down or renews is dialled again. */
+static void on_goaway(struct uplink *u, const struct session_event *event)
+{
+    char why[SENTENCE_MAX_LEN + 1];
+
+    snprintf(why, sizeof(why), "%.*s", (int)event->bytes.len,
+             (const char *)event->bytes.data);
+    if (event->code == ERR_REVOKED || event->code == ERR_AUTH) {
+        u->is_over = true;
+        tell(u, UPLINK_DENIED, NULL, event->code, why);
+        return;
+    }
+    LOG(LOG_INFO, "goaway", log_text("reason", error_name(event->code)),
+        log_text("why", why));
+}
+
+static void on_event(void *owner, const struct session_event *event)
+{
+    struct uplink *u = owner;
+
+    switch (event->kind) {
+    case EVENT_OPEN:
+        on_open(u, event);
+        break;
+    case EVENT_HEAD:
+    case EVENT_DATA:
+    case EVENT_RESET:
+        if (event->owner != NULL) {
+            local_event(event->owner, event);
+        } else if (event->kind == EVENT_DATA) {
+            session_consumed(u->carrier.session, event->stream,
+                             event->bytes.len);
+        }
+        break;
+    case EVENT_BOUND:
+        on_bound(u, event);
+        break;
+    case EVENT_REFUSED:
+        on_verdict(u, event, UPLINK_REFUSED);
+        break;
+    case EVENT_UNBOUND:
+        on_unbound(u, event);
+        break;
+    case EVENT_GOAWAY:
+        on_goaway(u, event);
+        break;
+    case EVENT_NEXT_KEY:
+        LOG(LOG_INFO, "relay-announces-key",
+            log_text("relay", u->o.relay->host));
+        break;
+    case EVENT_NONE:
+    case EVENT_STOP:
+    case EVENT_BIND:
+    case EVENT_UNBIND:
+        break;
+    }
+    check_drained(u);
+}
+
+static void on_writable(void *owner, void *stream_owner, uint32_t stream)
+{
+    (void)owner;
+    (void)stream;
+    local_writable(stream_owner);
+}
+
+static void abandon(void *owner, uint32_t stream, void *arg)
+{
+    struct session *s = arg;
+
+    if (owner != NULL) {
+        session_set_owner(s, stream, NULL);
+        local_abandon(owner);
+    }
+}
+
+/* The session is of no more use: its exchanges end with it. */
+static void drop_session(struct uplink *u)
+{
+    link_close(u->carrier.links[UPLINK_SLOT], 0);
+    u->carrier.links[UPLINK_SLOT] = NULL;
+    if (u->carrier.session != NULL) {
+        session_each_stream(u->carrier.session, 0, abandon, u->carrier.session);
+        session_free(u->carrier.session);
+        u->carrier.session = NULL;
+    }
+}
+
+static void on_link_end(void *owner, enum link_end how, enum err error,
+                        const char *why)
+{
+    struct uplink *u = owner;
+
+    LOG(LOG_INFO, "link-down", log_text("reason", error_name(error)),
+        log_text("why", why));
+    u->lost_us = loop_now(u->loop);
+    u->attempts = 0;
+    if (!u->is_over) {
+        tell(u, UPLINK_LOST, NULL, error, why);
+    }
+    link_close(u->carrier.links[UPLINK_SLOT], 0);
+    u->carrier.links[UPLINK_SLOT] = NULL;
+    if (how == LINK_FAILED) {
+        drop_session(u);
+    }
+    dial_later(u);
+}
+
+static void bind_all(struct uplink *u)
+{
+    for (size_t i = 0; i < u->o.tunnel_count; i++) {
+        struct tunnel *t = &u->o.tunnels[i];
+        struct frame_bind b = { .tunnel = t->id };
+
+        if (t->is_over) {
+            continue;
+        }
+        b.name = span_text(t->label);
+        memcpy(b.tag, t->tag, TARGET_TAG_LEN);
+        if (session_bind(u->carrier.session, &b) != ERR_OK) {
+            LOG(LOG_ERROR, "bind-failed", log_u64("tunnel", t->id));
+        }
+    }
+}
+
+static struct session *make_session(struct uplink *u, const struct welcome *m)
+{
+    struct session_options o = {
+        .role = SESSION_CLIENT,
+        .peer = m->limits,
+        .receive_pool = &u->receive_pool,
+        .sent_pool = &u->sent_pool,
+        .receive_max = RECEIVE_POOL_CLIENT,
+    };
+
+    memcpy(o.id, m->session, SESSION_ID_LEN);
+    o.own = (struct session_limits){ .window_first = WINDOW_FIRST,
+                                     .streams_max = EXCHANGES_MAX,
+                                     .tunnels_max = TUNNELS_MAX };
+    return session_new(&o, u->loop->now_us);
+}
+
+/* Logged in on |conn|: a new session, its link and its tunnels. */
+static enum err link_up(struct uplink *u, struct conn *conn,
+                        const struct welcome *m)
+{
+    struct link_handler handler = { .on_event = on_event,
+                                    .on_writable = on_writable,
+                                    .on_end = on_link_end,
+                                    .owner = u };
+
+    drop_session(u);
+    u->carrier.session = make_session(u, m);
+    if (u->carrier.session == NULL) {
+        conn_close(conn, 0);
+        return ERR_NOMEM;
+    }
+    u->carrier.links[UPLINK_SLOT] =
+        link_open_adopt(conn, u->carrier.session, UPLINK_SLOT, &handler);
+    if (u->carrier.links[UPLINK_SLOT] == NULL) {
+        conn_close(conn, 0);
+        drop_session(u);
+        return ERR_NOMEM;
+    }
+    bind_all(u);
+    link_wake(u->carrier.links[UPLINK_SLOT]);
+    return ERR_OK;
+}
+
+/* Errors that another try will not mend. */
+static bool is_final(const struct uplink *u, enum err error)
+{
+    switch ((int)error) {
+    case ERR_AUTH:
+    case ERR_REVOKED:
+    case ERR_VERSION:
+        return true;
+    case ERR_BINDING:
+        return !u->was_up;
+    default:
+        return false;
+    }
+}
+
+static void on_handshake(void *owner, const struct handshake_result *r)
+{
+    struct uplink *u = owner;
+    enum err err = r->error;
+
+    u->handshake = NULL;
+    if (err == ERR_OK) {
+        err = link_up(u, r->conn, &r->welcome);
+    }
+    if (err == ERR_OK) {
+        u->was_up = true;
+        u->attempts = 0;
+        tell(u, UPLINK_UP, NULL, ERR_OK, "");
+        return;
+    }
+    if (is_final(u, err)) {
+        u->is_over = true;
+        tell(u, UPLINK_DENIED, NULL, err, r->why);
+        return;
+    }
+    tell(u, UPLINK_RETRY, NULL, err, r->why);
+    dial_later(u);
+}
+
+static void dial(struct uplink *u)
+{
+    struct handshake_options o = { .relay = u->o.relay,
+                                   .key = &u->o.identity->key,
+                                   .on_done = on_handshake,
+                                   .owner = u };
+    struct session_stats stats;
+
+    u->epoch++;
+    o.login.minor_max = LOGIN_MINOR;
+    o.login.epoch = u->epoch;
+    o.login.limits = (struct session_limits){ .window_first = WINDOW_FIRST,
+                                              .streams_max = EXCHANGES_MAX,
+                                              .tunnels_max = TUNNELS_MAX };
+    if (u->carrier.session != NULL) {
+        session_stats(u->carrier.session, &stats);
+        o.login.is_resuming = true;
+        o.login.received = stats.received_position;
+        memcpy(o.login.session, session_id(u->carrier.session), SESSION_ID_LEN);
+    }
+    if (handshake_start(u->loop, &o, &u->handshake) != ERR_OK) {
+        dial_later(u);
+    }
+}
+
+/* One timer: the next dial, and in a drain the next look at what is left. */
+static void on_redial(void *owner)
+{
+    struct uplink *u = owner;
+
+    if (u->is_over) {
+        return;
+    }
+    if (u->is_draining) {
+        check_drained(u);
+        return;
+    }
+    dial(u);
+}
+
+static void dial_later(struct uplink *u)
+{
+    uint32_t random;
+    uint64_t outage_us;
+
+    if (u->is_over || u->is_draining) {
+        check_drained(u);
+        return;
+    }
+    keys_random(&random, sizeof(random));
+    outage_us = loop_now(u->loop) - u->lost_us;
+    timer_set(u->redial, u->loop->now_us +
+                             backoff_delay_us(u->attempts, outage_us, random));
+    u->attempts++;
+}
+
+struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
+{
+    struct uplink *u = calloc(1, sizeof(*u));
+
+    if (u == NULL) {
+        return NULL;
+    }
+    u->loop = l;
+    u->o = *o;
+    for (size_t i = 0; i < o->tunnel_count; i++) {
+        o->tunnels[i].id = (uint16_t)(i + 1);
+    }
+    pool_init(&u->receive_pool, NULL, RECEIVE_POOL_CLIENT);
+    pool_init(&u->sent_pool, NULL, SENT_LOG_RELAY);
+    u->world.loop = l;
+    u->world.carrier = &u->carrier;
+    u->world.on_end = on_exchange_end;
+    u->world.owner = u;
+    u->world.pool = conn_pool_new(l);
+    u->world.scratch = malloc(2 * HEAD_MAX);
+    u->redial = timer_new(l, on_redial, u);
+    u->drain = timer_new(l, on_drain_over, u);
+    if (u->world.pool == NULL || u->world.scratch == NULL ||
+        u->redial == NULL || u->drain == NULL) {
+        uplink_free(u);
+        return NULL;
+    }
+    u->lost_us = loop_now(l);
+    dial(u);
+    return u;
+}
+
+void uplink_drain(struct uplink *u)
+{
+    if (u->is_draining) {
+        return;
+    }
+    u->is_draining = true;
+    timer_set(u->drain, loop_now(u->loop) + DRAIN_CLIENT_US);
+    timer_set(u->redial, u->loop->now_us);
+    handshake_cancel(u->handshake);
+    u->handshake = NULL;
+    if (u->carrier.session == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < u->o.tunnel_count; i++) {
+        if (!u->o.tunnels[i].is_over &&
+            session_unbind(u->carrier.session, u->o.tunnels[i].id) != ERR_OK) {
+            LOG(LOG_WARN, "unbind-failed",
+                log_u64("tunnel", u->o.tunnels[i].id));
+        }
+    }
+    link_wake_carrier(&u->carrier);
+}
+
+void uplink_free(struct uplink *u)
+{
+    if (u == NULL) {
+        return;
+    }
+    u->is_over = true;
+    handshake_cancel(u->handshake);
+    if (u->carrier.links[UPLINK_SLOT] != NULL) {
+        link_close(u->carrier.links[UPLINK_SLOT], US_PER_S);
+        u->carrier.links[UPLINK_SLOT] = NULL;
+    }
+    drop_session(u);
+    conn_pool_free(u->world.pool);
+    free(u->world.scratch);
+    timer_close(u->redial);
+    timer_close(u->drain);
+    free(u);
+}
+
+uint64_t uplink_rtt_us(const struct uplink *u)
+{
+    struct session_stats stats;
+
+    if (u->carrier.session == NULL) {
+        return 0;
+    }
+    session_stats(u->carrier.session, &stats);
+    return stats.rtt_us;
+}
