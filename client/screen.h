@@ -1,0 +1,35 @@
+/*
+ * What the person at the terminal sees: the URL and its QR code, a line for
+ * each request, warnings; or JSON lines for programs. Text from outside is
+ * escaped here.
+ */
+#ifndef CLIENT_SCREEN_H
+#define CLIENT_SCREEN_H
+
+#include "client/probe.h"
+#include "client/uplink.h"
+
+enum screen_style { SCREEN_PLAIN, SCREEN_TERMINAL, SCREEN_JSON };
+
+struct screen {
+    FILE *out;
+    enum screen_style style;
+    bool has_qr;
+    bool has_colour;
+    bool told_lost; /* "reconnecting" was said since the link was lost */
+};
+
+/* Which style |out| wants: JSON when asked, terminal with colours unless
+ * NO_COLOR, plain lines otherwise. */
+void screen_init(struct screen *s, FILE *out, bool is_json, bool wants_qr);
+
+void screen_connecting(struct screen *s, const struct relay_pin *relay);
+void screen_news(struct screen *s, const struct uplink_news *news);
+void screen_exchange(struct screen *s, const struct local_report *report,
+                     const char *url);
+void screen_finding(struct screen *s, enum probe_finding finding,
+                    const struct target *target);
+/* "draining" and "drained": what the process does with itself. */
+void screen_state(struct screen *s, const char *state, const char *text);
+
+#endif
