@@ -131,7 +131,8 @@ async def events(request):
     """Paced server-sent events."""
     await request.start_chunked("text/event-stream",
                                 [("Cache-Control", "no-store")])
-    await paced(request, lambda text: request.send(f"data: {text}\n\n".encode()))
+    await paced(request,
+                lambda text: request.send(f"data: {text}\n\n".encode()))
     await request.finish()
 
 

@@ -31,8 +31,10 @@ class Request:
     def __init__(self, head, reader, writer):
         lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, self.version = lines[0].split(" ", 2)
-        self.fields = [tuple(line.split(": ", 1)) if ": " in line
-                       else (line.rstrip(":"), "") for line in lines[1:] if line]
+        self.fields = []
+        for line in filter(None, lines[1:]):
+            name, _, value = line.partition(":")
+            self.fields.append((name, value.strip(" ")))
         parts = urllib.parse.urlsplit(self.target)
         self.path = parts.path
         self.query = dict(urllib.parse.parse_qsl(parts.query))

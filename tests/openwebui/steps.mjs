@@ -1,0 +1,110 @@
+// Steps on Open WebUI's page, for tests/support/browser.mjs. They act and
+// tell; the checks are in the Python beside this file.
+
+const VOICE_MODE = 'button[aria-label="Voice mode"]';
+const END_CALL = 'button[aria-label="End call"]';
+const DENIED = "Permission denied when accessing media devices";
+const TURN_MS = 30_000;
+
+const endCall = (page) => page.locator(END_CALL)
+  .or(page.getByRole("button", { name: "End call" })).first();
+
+// Wait until the app can be used.
+export async function ready({ page }) {
+  await page.locator("#chat-input").waitFor({ state: "visible" });
+  await page.locator(VOICE_MODE).waitFor({ state: "visible" });
+  return page.evaluate(() => ({
+    secure: window.isSecureContext,
+    media: navigator.mediaDevices !== undefined,
+  }));
+}
+
+// Ask for a call where there is no microphone; what the page says.
+export async function refused({ page }) {
+  await page.locator(VOICE_MODE).click();
+  const toast = page.getByText(DENIED).first();
+  await toast.waitFor({ state: "visible", timeout: 10_000 });
+  return { text: await toast.textContent(),
+    overlay: await endCall(page).isVisible() };
+}
+
+// Start a call of either kind; back when it listens.
+export async function call({ page }, { listens }) {
+  await page.locator(VOICE_MODE).click();
+  await endCall(page).waitFor({ state: "visible" });
+  await page.getByText(listens).first()
+    .waitFor({ state: "visible", timeout: TURN_MS });
+  return { at_ms: Date.now() };
+}
+
+// Wait until so many answers were spoken to their end, and it listens again.
+export async function turns({ page }, { count, listens, timeout_ms }) {
+  await page.waitForFunction((wanted) => {
+    const notes = window.sallyportNotes;
+    const ended = notes.media.filter(
+      (m) => m.kind === "ended" && m.source === "blob:").length;
+    return ended >= wanted && ended === notes.speeches.length;
+  }, count, { timeout: timeout_ms ?? TURN_MS * count, polling: 50 });
+  await page.getByText(listens).first()
+    .waitFor({ state: "visible", timeout: TURN_MS });
+  return { at_ms: Date.now() };
+}
+
+// Wait until the socket.io connection that was opened after |after_ms| works.
+export async function socket_back({ page, seen }, { after_ms, timeout_ms }) {
+  const end = Date.now() + timeout_ms;
+  while (Date.now() < end) {
+    for (const socket of seen.sockets.values()) {
+      const hello = socket.url.includes("/ws/socket.io/")
+        && socket.created_ms > after_ms
+        && socket.frames.find(
+          (f) => f.way === "in" && f.text.startsWith("40{"));
+      if (hello) {
+        return { at_ms: hello.at_ms };
+      }
+    }
+    await page.waitForTimeout(50);
+  }
+  throw new Error("socket.io did not come back");
+}
+
+// Wait until a realtime call has been answered so often.
+export async function realtime_turns({ page }, { count }) {
+  await page.locator(".chat-assistant").filter({ hasText: "Realtime answer" })
+    .nth(count - 1).waitFor({ state: "visible", timeout: TURN_MS * count });
+  return { at_ms: Date.now() };
+}
+
+// What the page shows and has noted.
+export async function notes({ page }) {
+  return page.evaluate(() => {
+    const texts = (selector) => [...document.querySelectorAll(selector)]
+      .map((bubble) => bubble.innerText);
+    return { ...window.sallyportNotes,
+      said: texts(".chat-user"), answered: texts(".chat-assistant") };
+  });
+}
+
+// Hang up; back when the overlay is gone.
+export async function hang_up({ page }) {
+  await endCall(page).click();
+  await endCall(page).waitFor({ state: "hidden" });
+  return { overlay: await endCall(page).isVisible() };
+}
+
+// Type a question and send it.
+export async function ask({ page }, { text }) {
+  await page.locator("#chat-input").click();
+  await page.keyboard.type(text);
+  await page.keyboard.press("Enter");
+  await page.locator(".chat-user").filter({ hasText: text }).first()
+    .waitFor({ state: "visible" });
+  return { at_ms: Date.now() };
+}
+
+// Wait for the end of the answer that stands last.
+export async function answered({ page }, { text, timeout_ms }) {
+  await page.locator(".chat-assistant").filter({ hasText: text }).last()
+    .waitFor({ state: "visible", timeout: timeout_ms });
+  return { at_ms: Date.now() };
+}
