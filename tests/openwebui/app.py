@@ -57,13 +57,18 @@ def find_python():
                       "and there is none here")
 
 
-def _fill(python, folder, say):
+def say(text):
+    """A line of progress, as tests/run shows it."""
+    print(text, flush=True)
+
+
+def _fill(python, folder):
     """Make the environment in |folder| and fetch every package."""
     subprocess.run([python, "-m", "venv", folder], check=True,
                    capture_output=True, timeout=120)
     log = folder + ".log"
     for left in reversed(range(INSTALL_TRIES)):
-        say("fetching Open WebUI from PyPI (191 MB, about a minute) …")
+        say("Fetching Open WebUI from PyPI: 191 MB, about a minute")
         with open(log, "wb") as out:
             done = subprocess.run(
                 [os.path.join(folder, "bin", "python"), "-m", "pip", "install",
@@ -80,7 +85,7 @@ def _fill(python, folder, say):
             raise Unavailable(f"PyPI did not give Open WebUI: {tail}")
 
 
-def environment(say):
+def environment():
     """The folder of a complete virtual environment."""
     python = find_python()
     with open(REQUIREMENTS, "rb") as listed:
@@ -92,12 +97,12 @@ def environment(say):
         shutil.rmtree(folder, ignore_errors=True)
         begin = time.monotonic()
         try:
-            _fill(python, folder, say)
+            _fill(python, folder)
         except (subprocess.SubprocessError, OSError) as error:
             raise Unavailable(f"pip: {error}") from error
         with open(done, "wb"):
             pass
-        say(f"fetched in {time.monotonic() - begin:.0f} s")
+        say(f"Fetching took {time.monotonic() - begin:.0f} s")
     return folder
 
 

@@ -34,10 +34,10 @@ class Checks:
             self.say(f"{word} {claim}" + (f": {detail}" if detail else ""))
         return bool(is_true)
 
-    def skip(self, reason):
+    def skip(self, what, reason):
         """Count one skipped."""
         self.skipped += 1
-        self.say(f"skipped: {reason}")
+        print(f"skip  {what}: {reason}", flush=True)
 
     @contextlib.contextmanager
     def group(self, name):

@@ -7,7 +7,7 @@
 
 Everything that a test needs to know about command lines, settings and the
 lines the programs print stands here and nowhere else. The programs are those
-of $SALLYPORT_BIN, or of build/release, or of build/dev.
+of $SALLYPORT_BUILD, or of build/dev, or of build/release.
 """
 
 import http.client
@@ -30,16 +30,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 
 def program(name):
     """The path of one of our programs."""
-    folders = [os.environ.get("SALLYPORT_BIN"),
-               os.path.join(ROOT, "build", "release"),
-               os.path.join(ROOT, "build", "dev")]
+    folders = [os.environ.get("SALLYPORT_BUILD"),
+               os.path.join(ROOT, "build", "dev"),
+               os.path.join(ROOT, "build", "release")]
     for folder in filter(None, folders):
-        path = os.path.join(folder, name)
+        path = os.path.join(os.path.abspath(folder), name)
         if os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(
-        f"no {name}: build it (cmake --build --preset release) "
-        "or say where it is in SALLYPORT_BIN")
+        f"no {name}: build it (cmake --build --preset dev) "
+        "or say where it is in SALLYPORT_BUILD")
 
 
 class Relay:
@@ -54,7 +54,7 @@ class Relay:
         self.config = os.path.join(self.folder, "relay.yaml")
         with open(self.config, "w", encoding="utf-8") as out:
             out.write("\n".join([
-                f"base: {BASE}", f"state: {self.state}",
+                f"domain: {BASE}", f"state: {self.state}",
                 f"listen: 127.0.0.1:{self.port}", *settings]) + "\n")
         self.child = None
 
