@@ -55,14 +55,19 @@ static const struct settings_table items = {
     .count = sizeof(item_rows) / sizeof(item_rows[0]),
 };
 
-static enum err on_item(void *settings, const char *key, const void *item)
+static enum err on_item(void *settings, const char *key, const void *item,
+                        struct settings_error *e)
 {
     struct client_settings *s = settings;
     struct tunnel_settings *t;
 
     if (s->tunnel_count == TUNNELS_MAX ||
         strlen(key) >= sizeof(s->tunnels[0].key)) {
-        return ERR_LIMIT;
+        (void)snprintf(e->text, sizeof(e->text),
+                       "%s: at most %u tunnels, "
+                       "with keys under %zu bytes",
+                       key, TUNNELS_MAX, sizeof(s->tunnels[0].key));
+        return ERR_SETTINGS;
     }
     t = &s->tunnels[s->tunnel_count++];
     *t = *(const struct tunnel_settings *)item;

@@ -36,7 +36,7 @@ MUST_CHECK enum err keys_load(const char *path, struct key_pair *k,
 
 /*
  * Write |k| to |path|, mode 0600, whole or not at all (temporary file, fsync,
- * rename); folders on the way are made 0700. Never overwrites: ERR_FILE when
+ * link); folders on the way are made 0700. Never overwrites: ERR_FILE when
  * the file is there.
  */
 MUST_CHECK enum err keys_store(const char *path, const struct key_pair *k,

@@ -22,6 +22,10 @@ enum setting_kind {
 
 #define SETTING_TEXT_MAX 512u
 #define SETTING_LIST_MAX 32u
+#define SETTINGS_ROWS_MAX 64u
+#define SETTINGS_ITEMS_MAX 64u           /* of a map in the file */
+#define SETTINGS_ITEM_KEY_MAX 64u        /* with its zero */
+#define SETTINGS_FILE_MAX (256u * 1024u) /* bytes of a file */
 
 struct setting_list {
     size_t count;
@@ -29,32 +33,40 @@ struct setting_list {
 };
 
 struct setting {
-    const char *name; /* "listen": key in the file, --listen on the line */
+    /* "public-port": key in the file, --public-port on the line. */
+    const char *name;
     enum setting_kind kind;
     size_t offset;        /* into the settings struct */
     size_t size;          /* of a text */
-    const char *fallback; /* default as it would be written; NULL none */
+    const char *fallback; /* as it would be written; NULL: zeros; a list's
+                             items stand with ", " between them */
     uint64_t min, max;    /* count, duration */
     const char *unit;     /* shown in --help: "PORT", "FILE", "DURATION" */
     const char *text;     /* the sentence */
 };
 
+struct settings_error {
+    char text[512]; /* "relay.yaml:7: unknown key \"listn\"; did you mean..." */
+};
+
 struct settings_table {
     const struct setting *rows;
     size_t count;
+    /* Names of rows that are flags only, such as "config"; NULL ends the
+     * list, and NULL instead of it: all may stand in the file. */
+    const char *const *flags_only;
     /*
      * A key of the file that is not a row but a mapping of mappings
      * (`tunnels:`), NULL none; each item is given to |on_item| as a table of
-     * |item_rows| filled into a fresh struct of |item_size| bytes.
+     * |item_table| filled into a fresh struct of |item_size| bytes.
      */
     const char *map_key;
     const struct settings_table *item_table;
     size_t item_size;
-    enum err (*on_item)(void *settings, const char *key, const void *item);
-};
-
-struct settings_error {
-    char text[512]; /* "relay.yaml:7: unknown key \"listn\"; did you mean..." */
+    /* ERR_SETTINGS with a sentence in |e|; the file and line are put before
+     * it. Keys are not repeated. */
+    enum err (*on_item)(void *settings, const char *key, const void *item,
+                        struct settings_error *e);
 };
 
 /* Fill |settings| with the defaults. */
@@ -67,8 +79,9 @@ MUST_CHECK enum err settings_read(const struct settings_table *t,
 
 /*
  * Read the flags among argv[1..argc-1] (--name VALUE, --name=VALUE); what is
- * no flag goes to |rest| (at most |rest_max|, count in |*rest_count|).
- * `--` ends the flags.
+ * no flag goes to |rest| (at most |rest_max|, count in |rest_count|). `--`
+ * ends the flags. A list's first flag replaces what was there. ERR_SETTINGS:
+ * |e| says.
  */
 struct settings_line {
     int argc;
@@ -83,5 +96,9 @@ MUST_CHECK enum err settings_flags(const struct settings_table *t,
 
 /* The rows as help text. */
 void settings_help(const struct settings_table *t, FILE *out);
+
+/* The rows but the flags' own, as a YAML file that settings_read() takes. */
+void settings_print(const struct settings_table *t, const void *settings,
+                    FILE *out);
 
 #endif

@@ -1,0 +1,24 @@
+/*
+ * The next delay after a failure, see backoff.h. Full jitter: a relay that
+ * comes back is not met by all its clients in one instant.
+ */
+#include "common/backoff.h"
+
+#include "proto/limits.h"
+
+static uint64_t within(uint64_t bound_us, uint32_t random)
+{
+    return bound_us * random / UINT32_MAX;
+}
+
+uint64_t backoff_delay_us(unsigned attempt, uint64_t outage_us, uint32_t random)
+{
+    uint64_t bound_us = outage_us / 4;
+
+    if (attempt == 0) {
+        return within(REDIAL_FIRST_US, random);
+    }
+    bound_us = bound_us < REDIAL_FLOOR_US ? REDIAL_FLOOR_US : bound_us;
+    bound_us = bound_us > REDIAL_CEILING_US ? REDIAL_CEILING_US : bound_us;
+    return within(bound_us, random);
+}
