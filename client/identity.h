@@ -61,6 +61,7 @@ const struct relay_pin *identity_relay(const struct identity *id,
 void identity_tag(const struct identity *id, const char *target,
                   uint8_t tag[TARGET_TAG_LEN]);
 
+/* Overwrite the secret key: |id| has none afterwards. */
 void identity_wipe(struct identity *id);
 
 #endif
