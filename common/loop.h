@@ -12,6 +12,11 @@
 #include "proto/error.h"
 #include "proto/limits.h"
 
+/* The struct that |member| at |pointer| is embedded in: how libuv's handles
+ * and requests find their owners. */
+#define container_of(pointer, type, member)                                    \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
 /* Something to do once at the end of the tick; embedded in its owner. */
 struct flush {
     struct flush *next;
@@ -20,16 +25,33 @@ struct flush {
     bool is_queued;
 };
 
+/*
+ * Bytes on their way to a socket: as many as one write of WRITE_BATCH plain
+ * bytes makes, with what TLS adds.
+ */
+#define BATCH_CAPACITY (WRITE_BATCH + 12u * KIB)
+
+struct batch {
+    struct batch *next; /* in a conn's queue or in the loop's free list */
+    uint32_t len;       /* bytes in it */
+    uint32_t sent;      /* of these, bytes the kernel has taken */
+    uv_write_t request; /* what the kernel did not take at once */
+    uint8_t bytes[BATCH_CAPACITY];
+};
+
+#define LOOP_BATCHES_KEPT 8u
+
 struct loop {
     uv_loop_t uv;
     uv_prepare_t prepare;
     uv_check_t check;
-    uint64_t now_us;     /* set anew before every callback round */
-    struct flush dirty;  /* list head */
-    uint8_t *cipher_in;  /* READ_BATCH, TLS input, borrowed for a call */
-    uint8_t *record;     /* TLS_RECORD_MAX, frames gathered for a record */
-    struct chunk *spare; /* where the next plain read goes */
-    uint8_t *batches[8]; /* free WRITE_BATCH buffers */
+    uint64_t now_us;       /* set anew before every callback round */
+    uint64_t tick;         /* counts the rounds */
+    struct flush dirty;    /* list head */
+    uint8_t *cipher_in;    /* READ_BATCH, TLS input, borrowed for a call */
+    uint8_t *record;       /* TLS_RECORD_MAX, frames gathered for a record */
+    struct chunk *spare;   /* where the next read goes, see loop_spare() */
+    struct batch *batches; /* free ones */
     unsigned batch_count;
 };
 
@@ -50,8 +72,15 @@ void loop_flush_cancel(struct loop *l, struct flush *f);
 /* Read the clock into now_us (libuv's callbacks do so by their rooms). */
 uint64_t loop_now(struct loop *l);
 
-/* A WRITE_BATCH buffer, and back; NULL without memory. */
-uint8_t *loop_batch_take(struct loop *l);
-void loop_batch_give(struct loop *l, uint8_t *batch);
+/*
+ * The chunk where the next read goes, empty, room for TLS_RECORD_MAX bytes;
+ * NULL without memory. Whoever fills it may keep it by setting l->spare to
+ * NULL; it is anyone's again when the callback that filled it returns.
+ */
+struct chunk *loop_spare(struct loop *l);
+
+/* An empty batch, and back; NULL without memory. */
+struct batch *loop_batch_take(struct loop *l);
+void loop_batch_give(struct loop *l, struct batch *batch);
 
 #endif
