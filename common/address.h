@@ -20,6 +20,13 @@ void address_to_visitor(const struct sockaddr_storage *a,
 void address_visitor_text(const struct visitor_address *a, char *out,
                           size_t size);
 
+/* 127.0.0.0/8 or ::1. */
+bool address_is_loopback(const struct sockaddr_storage *a);
+
+/* The numeric |host| (no brackets) with |port|; false when it is a name. */
+bool address_from_host(const char *host, uint16_t port,
+                       struct sockaddr_storage *out);
+
 /* Parse a numeric "ADDRESS:PORT" or "[V6]:PORT" to listen on or connect to.
  * ERR_SETTINGS when it is not one. */
 MUST_CHECK enum err address_parse(const char *text,
