@@ -28,13 +28,16 @@ void tls_free(struct tls *t);
 /*
  * Lend cipher input: |*in| shrinks as it is used by the calls below; must be
  * set again (or to NULL) before |*in| goes away. Lend the place for cipher
- * output likewise: records are appended to |out|, which has at least
- * TLS_OUT_ROOM(plain) free bytes before each call.
+ * output likewise: records are appended to |out|. Before tls_write() it has
+ * room for TLS_OUT_ROOM(plain) bytes, before tls_close() for TLS_OUT_SLACK, in
+ * the handshake for what the certificate chain needs (TLS_FAILED if it has
+ * not).
  */
 void tls_lend_input(struct tls *t, struct span *in);
 void tls_lend_output(struct tls *t, struct wire_writer *out);
-#define TLS_OUT_SLACK (8u * KIB) /* handshake flights, tickets, alerts */
-#define TLS_RECORD_OVERHEAD 22u
+#define TLS_OUT_SLACK (8u * KIB) /* tickets, key updates, alerts */
+#define TLS_RECORD_OVERHEAD 64u  /* at most, of any version and cipher */
+#define TLS_OUT_ROOM(plain) ((plain) + TLS_RECORD_OVERHEAD + TLS_OUT_SLACK)
 
 /* Go on with the handshake. TLS_OK: it is done. */
 enum tls_status tls_handshake(struct tls *t);
@@ -42,7 +45,7 @@ enum tls_status tls_handshake(struct tls *t);
 /* Decrypt into |out|: at most |size| bytes, |*len| of them (TLS_OK: > 0). */
 enum tls_status tls_read(struct tls *t, uint8_t *out, size_t size, size_t *len);
 
-/* Encrypt |plain| (at most TLS_RECORD_MAX bytes: one record). Never partial. */
+/* Encrypt |plain| (1 to TLS_RECORD_MAX bytes: one record). Never partial. */
 enum tls_status tls_write(struct tls *t, struct span plain);
 
 /* Append our close_notify. */

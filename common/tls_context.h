@@ -10,13 +10,12 @@
 
 #define LINK_ALPN "sallyport/1"
 
-struct tls_context; /* wraps an SSL_CTX; counted by BoringSSL, see below */
+struct tls_context;
 
 /*
  * Visitors' side: TLS 1.2 and 1.3, ALPN http/1.1, X25519MLKEM768 first, with
  * the certificate chain and key in PEM. ERR_FILE with |*why| when they are not
- * a usable pair. Connections keep what they need: the context may be freed
- * while they live.
+ * a usable pair.
  */
 MUST_CHECK enum err tls_context_visitors(struct span chain_pem,
                                          struct span key_pem,
@@ -43,6 +42,8 @@ MUST_CHECK enum err tls_context_target(const char *ca_file,
                                        const char **why);
 
 /* Connections made from it live on. NULL is fine. */
+/* Connections keep what they need: freed while they live, the context goes with
+ * the last of them. NULL is fine. */
 void tls_context_free(struct tls_context *c);
 
 #endif
