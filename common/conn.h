@@ -6,6 +6,8 @@
 #ifndef COMMON_CONN_H
 #define COMMON_CONN_H
 
+#include <uv.h>
+
 #include "common/loop.h"
 #include "common/tls.h"
 
@@ -20,25 +22,28 @@ enum conn_event {
 };
 
 /*
- * Called from the loop only, never from within a conn_ call of the owner, but
- * conn_resume() may be followed by CONN_DATA in the same tick.
+ * Called from the loop only, never from within a conn_ call. The owner may
+ * close the connection, or do anything else to it, from within.
  */
 typedef void conn_fn(struct conn *c, enum conn_event event, void *owner);
 
 struct conn_options {
     conn_fn *on_event;
     void *owner;
-    struct tls_context *tls; /* connecting: TLS at once; NULL plain */
-    const char *host;        /* connecting with TLS: SNI */
-    uint64_t deadline_us;    /* connect and handshake, from now; 0 none */
+    struct tls_context *tls; /* our side is the TLS client: at once; or NULL */
+    const char *host;        /* with |tls|: SNI, and the name to verify */
+    uint64_t deadline_us;    /* from now till connected and the handshake is
+                                done (accepted: conn_start_tls()'s); 0 none */
 };
 
-/* Accept one connection from |server| as plain (see conn_start_tls()). */
+/* Accept one connection from |server|, plain and reading; it is up already, no
+ * CONN_UP comes before conn_start_tls()'s. |tls| must be NULL. */
 MUST_CHECK enum err conn_accept(struct loop *l, uv_stream_t *server,
                                 const struct conn_options *o,
                                 struct conn **out);
 
-/* Take over a connected descriptor (tests, later the hand-off). */
+/* Take over a connected descriptor (tests, later the hand-off). CONN_UP comes
+ * when |tls| is given. On error the descriptor is the caller's still. */
 MUST_CHECK enum err conn_adopt(struct loop *l, int fd,
                                const struct conn_options *o, struct conn **out);
 
@@ -49,8 +54,8 @@ MUST_CHECK enum err conn_connect(struct loop *l, const struct sockaddr *to,
 
 /*
  * Server side: what comes from now on, and what lies unread in conn_input(),
- * is TLS under |context|. CONN_UP follows when the handshake is done.
- * |session_context| separates tickets by role and name.
+ * is TLS under |context|; a pause ends. CONN_UP follows when the handshake is
+ * done. |session_context| separates tickets by role and name.
  */
 MUST_CHECK enum err conn_start_tls(struct conn *c, struct tls_context *context,
                                    struct span session_context);
@@ -60,21 +65,40 @@ void conn_set_owner(struct conn *c, conn_fn *on_event, void *owner);
 
 /*
  * The received, unread (decrypted) bytes. In CONN_DATA the owner either
- * consumes from the front, or takes the whole chunk (then it is the owner's
- * and conn_input() is empty). What it leaves is kept, and no more is read
- * until conn_resume().
+ * consumes from the front, or takes the whole chunk (at most FRAME_PAYLOAD_MAX
+ * bytes; it is the owner's then, conn_input() is empty; NULL: no memory, or
+ * nothing there). What it leaves is kept as after conn_pause(): no more is
+ * read until it was consumed and conn_resume() was called, or conn_more().
  */
 struct span conn_input(const struct conn *c);
 void conn_consume(struct conn *c, size_t len);
 struct chunk *conn_take_input(struct conn *c);
 
-/* Stop and go on reading. Resuming delivers what was left as CONN_DATA. */
+/* Stop and go on reading. Resuming delivers what was left as CONN_DATA, later
+ * in this tick. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 
 /*
- * Queue |bytes| (copied or encrypted at once). Leaves at the end of the tick.
- * Fails only without memory or when the connection is down; CONN_DOWN follows.
+ * What is left in conn_input() is not enough: read on and add to it. CONN_DATA
+ * comes when it has grown. ERR_LIMIT when CONN_MORE_MAX bytes are there,
+ * ERR_NOMEM; nothing has changed then.
+ */
+#define CONN_MORE_MAX FRAME_PAYLOAD_MAX
+MUST_CHECK enum err conn_more(struct conn *c);
+
+/*
+ * With TLS: give CONN_DATA for every record as it was written (up to
+ * TLS_RECORD_MAX bytes), so that what the peer put whole into one record is
+ * seen whole. Otherwise records are gathered into full chunks.
+ */
+void conn_keep_records(struct conn *c);
+
+/*
+ * Queue |bytes| (copied or encrypted at once). Leaves at the end of the tick,
+ * or at once as soon as WRITE_BATCH is full. Fails without memory, or when the
+ * connection is not up, was shut down or broke; CONN_DOWN follows when it
+ * broke. Nothing here bounds what is queued: conn_unsent() is for that.
  */
 MUST_CHECK enum err conn_write(struct conn *c, struct span bytes);
 
@@ -87,9 +111,13 @@ void conn_shutdown(struct conn *c);
 /* Send what is queued now instead of at the end of the tick. */
 void conn_flush(struct conn *c);
 
-/* No event follows; what is queued is still sent (bounded by |linger_us|: 0
- * drops it and, on conn_abort, resets the TCP connection). May be called
- * twice with NULL; the memory goes when the handle has closed. */
+/*
+ * Done with |c|: no event follows, the pointer is dead. With |linger_us| our
+ * direction is ended properly (conn_shutdown()), and what is queued is still
+ * sent and the peer's end awaited for so long (closing with unread input would
+ * make the kernel throw away what we sent). 0 drops what is queued;
+ * conn_abort() resets the TCP connection as well. NULL is fine.
+ */
 void conn_close(struct conn *c, uint64_t linger_us);
 void conn_abort(struct conn *c);
 
@@ -104,9 +132,11 @@ struct loop *conn_loop(struct conn *c);
 void conn_peer(const struct conn *c, struct sockaddr_storage *out);
 void conn_name(const struct conn *c, struct sockaddr_storage *out);
 
-/* Socket options: keepalive 60 s then 3 x 20 s; TCP_USER_TIMEOUT. Best effort.
- */
+/* Best effort. Keepalive: 60 s, then 3 x 20 s. */
 void conn_keep_alive(struct conn *c);
-void conn_user_timeout(struct conn *c, uint64_t timeout_us);
+
+/* Best effort, for links: 15 s of unacknowledged bytes end it, at most 128 KiB
+ * wait unsent in the kernel, BBR unless the peer is this machine. */
+void conn_tune_link(struct conn *c);
 
 #endif

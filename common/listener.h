@@ -2,6 +2,8 @@
 #ifndef COMMON_LISTENER_H
 #define COMMON_LISTENER_H
 
+#include <uv.h>
+
 #include "common/loop.h"
 
 struct listener;
