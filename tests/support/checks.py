@@ -49,6 +49,22 @@ class Checks:
             traceback.print_exc()
             self.check(f"{name} runs to its end", False, str(error)[:600])
 
+    def at_once(self, parts):
+        """
+        Run groups at the same time: a mapping of names to functions. Their
+        threads do not outlive this process when it is told to end.
+        """
+        def one(name, part):
+            with self.group(name):
+                part()
+
+        threads = [threading.Thread(target=one, args=part, daemon=True)
+                   for part in parts.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
     def close(self):
         """Print the tally as the last line; the exit code."""
         print(f"{self.passed} passed, {self.failed} failed, "
