@@ -7,10 +7,11 @@
 
 #include "proto/session_state.h"
 
-/* Take a frame of stream 0 whose length and sender were checked already: one
- * of the link itself, or one that becomes |event|. Errors end the session. */
+/* PING, PONG or ACK came on |slot|. On error session_fail() was called. */
 MUST_CHECK enum err receive_session_link(struct session *s, struct slot *slot,
                                          const struct assembly_frame *f);
+
+/* Any other frame of stream 0: say in |event| what it is; errors likewise. */
 MUST_CHECK enum err receive_session_event(struct session *s,
                                           const struct assembly_frame *f,
                                           struct session_event *event);

@@ -10,30 +10,35 @@ static const struct session_limits limits = { .window_first = WINDOW_FIRST,
                                               .grace_s = 45 };
 
 static void end_init(struct pair_end *end, enum session_role role,
-                     uint32_t window, uint64_t now_us)
+                     uint32_t window, uint64_t receive_max)
 {
     struct session_options o = { .role = role,
                                  .own = limits,
                                  .peer = limits,
                                  .receive_pool = &end->receive,
                                  .sent_pool = &end->sent,
-                                 .receive_max = RECEIVE_POOL_SESSION };
+                                 .receive_max = receive_max };
 
     *end = (struct pair_end){ .session = NULL };
-    pool_init(&end->receive, NULL, 2ull * RECEIVE_POOL_SESSION);
+    pool_init(&end->receive, NULL, 2 * receive_max);
     pool_init(&end->sent, NULL, SENT_LOG_RELAY);
     o.own.window_first = window;
     o.peer.window_first = window;
-    end->session = session_new(&o, now_us);
+    end->session = session_new(&o, 1000);
     assert(end->session != NULL);
-    session_link_up(end->session, 0, now_us);
+    session_link_up(end->session, 0, 1000);
 }
 
 void pair_init(struct pair *p, uint32_t window)
 {
-    p->now_us = 1000;
-    end_init(&p->relay, SESSION_RELAY, window, p->now_us);
-    end_init(&p->client, SESSION_CLIENT, window, p->now_us);
+    pair_init_small(p, window, RECEIVE_POOL_SESSION);
+}
+
+void pair_init_small(struct pair *p, uint32_t window, uint64_t receive_max)
+{
+    *p = (struct pair){ .now_us = 1000 };
+    end_init(&p->relay, SESSION_RELAY, window, receive_max);
+    end_init(&p->client, SESSION_CLIENT, window, receive_max);
 }
 
 static void end_deinit(struct pair_end *end)
@@ -74,6 +79,9 @@ void pair_send(struct pair *p, struct pair_end *from, size_t frames)
             return;
         }
         assert(has_output);
+        if (p->watch != NULL) {
+            p->watch(p->watch_arg, from, frame);
+        }
         wire_add(&from->wire, frame);
         frames--;
     }

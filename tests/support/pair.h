@@ -25,10 +25,16 @@ struct pair {
     struct pair_end relay;
     struct pair_end client;
     uint64_t now_us;
+    /* Told of each frame as it is put out; may be NULL. */
+    void (*watch)(void *arg, const struct pair_end *from, struct span frame);
+    void *watch_arg;
 };
 
 /* Sessions with a link each, |window| as first window of both. */
 void pair_init(struct pair *p, uint32_t window);
+
+/* The same, with at most |receive_max| bytes received and unconsumed. */
+void pair_init_small(struct pair *p, uint32_t window, uint64_t receive_max);
 void pair_deinit(struct pair *p);
 
 /* Move what |from| has to send into its wire, at most |frames| frames. */

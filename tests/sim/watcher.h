@@ -1,0 +1,52 @@
+/*
+ * A second opinion on the wire: sees every frame as it is put out and knows
+ * the rules of PROTOCOL.md by itself, without the code under test: order of a
+ * stream's frames, credit, positions, acknowledgements.
+ */
+#ifndef TESTS_SIM_WATCHER_H
+#define TESTS_SIM_WATCHER_H
+
+#include "tests/support/pair.h"
+
+#define WATCHER_STREAMS 512
+
+/* What one end has put out for one stream. */
+struct watcher_half {
+    uint64_t credit; /* granted by the other end and not used */
+    uint64_t used;   /* payload sent */
+    bool has_fin;
+    bool has_reset;
+    bool in_head;
+    bool has_final;
+    bool has_trailers;
+    bool has_stop;
+};
+
+struct watcher_stream {
+    bool is_open;
+    struct watcher_half relay;
+    struct watcher_half client;
+};
+
+struct watcher_side {
+    uint64_t position; /* bytes of sequenced frames put out */
+    uint64_t acked;    /* the last ACK put out */
+    uint32_t last_open;
+    uint64_t frames;
+};
+
+struct watcher {
+    struct pair *pair;
+    uint32_t window; /* the client's first */
+    struct watcher_side relay;
+    struct watcher_side client;
+    struct watcher_stream streams[WATCHER_STREAMS];
+};
+
+/* Watch |p|, whose sessions are new, from now on. */
+void watcher_init(struct watcher *w, struct pair *p, uint32_t window);
+
+/* What the watcher calls when a rule is broken; ends the program. */
+_Noreturn void watcher_fail(const char *why);
+
+#endif
