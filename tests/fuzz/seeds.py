@@ -162,6 +162,8 @@ FRAMES = {
     "unbound": frame(RELAY, 0, 0x24, b"\0\1\0\x0a" + string8(b"replaced")),
     "unbound-escape": frame(RELAY, 0, 0x24, b"\0\1\0\x0a" + string8(b"\x1b[2J")),
     "goaway": frame(RELAY, 0, 0x25, b"\0\x0f" + string8(b"bye")),
+    "goaway-escape": frame(RELAY, 0, 0x25, b"\0\x0f" + string8(b"\x9b2J")),
+    "bound-blank": frame(RELAY, 0, 0x21, b"\0\1" + string16(b"https://a b")),
     "next-key": frame(RELAY, 0, 0x80, b"K" * 32 + b"S" * 64),
     "unknown": frame(CLIENT, 0, 0x7f),
     "optional": frame(CLIENT, 3, 0xff, b"whatever", 0xff),
