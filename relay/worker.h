@@ -16,7 +16,7 @@
 struct admin;
 struct certs;
 struct client_session;
-struct login;
+struct login_link;
 struct arrival;
 struct names;
 struct quota;
@@ -47,8 +47,8 @@ struct worker {
     size_t listener_count;
     struct listener *redirects[WORKER_LISTENERS_MAX]; /* port 80 */
     size_t redirect_count;
-    struct arrival *arrivals; /* accepted, ClientHello not whole */
-    struct login *logins;     /* links before WELCOME */
+    struct arrival *arrivals;  /* accepted, ClientHello not whole */
+    struct login_link *logins; /* links before WELCOME */
     struct visitor *visitors;
     struct redirect *redirecting; /* connections on port 80 */
     struct client_session *sessions;
@@ -56,9 +56,10 @@ struct worker {
     uint64_t next_session; /* for the log */
     struct timer *refresh; /* certificates */
     struct timer *drain;   /* while stopping */
+    uint64_t local_ca_us;  /* when its certificate was last looked at */
     bool is_draining;
-    uint8_t *scratch;     /* HEAD_MAX, for one call */
-    uint8_t *scratch_out; /* 2 * HEAD_MAX, for one call */
+    bool is_ended;
+    uint8_t *scratch; /* HEAD_MAX, for one call */
 };
 
 /*
@@ -81,5 +82,12 @@ int worker_run(const struct relay_settings *settings);
 /* Say goodbye to clients, accept no more, end when all is done or after
  * DRAIN_RELAY_US. Again: end at once. */
 void worker_stop(struct worker *w);
+
+/* A number for a visitor's connection, unique among live ones. */
+uint32_t worker_visitor_id(struct worker *w);
+
+/* While draining: end the loop when nothing is left to wait for. Called
+ * whenever a connection or a session is gone. */
+void worker_look_at_end(struct worker *w);
 
 #endif

@@ -1,0 +1,206 @@
+/*
+ * An arrival lives from accept to the end of its ClientHello. Its deadline
+ * counts from accept and goes on with whoever takes it.
+ */
+#include "relay/edge.h"
+
+#include <stdlib.h>
+
+#include "common/address.h"
+#include "common/log.h"
+#include "common/tls_hello.h"
+#include "relay/certs.h"
+#include "relay/handoff.h"
+#include "relay/relay_settings.h"
+#include "relay/worker.h"
+
+struct arrival {
+    struct arrival *next, *prev;
+    struct worker *worker;
+    struct timer *timer;
+    struct handoff handoff;
+};
+
+bool edge_admit(struct worker *w, uv_stream_t *server,
+                const struct conn_options *o, struct handoff *out)
+{
+    struct quota_refusal refusal = { 0 };
+    struct visitor_address address;
+    char peer[ADDRESS_TEXT_MAX];
+
+    *out = (struct handoff){ .accepted_us = loop_now(&w->loop) };
+    if (conn_accept(&w->loop, server, o, &out->conn) != ERR_OK) {
+        return false;
+    }
+    conn_peer(out->conn, &out->peer);
+    address_to_visitor(&out->peer, &address);
+    if (quota_enter(w->quota, &address, out->accepted_us, &out->hold,
+                    &refusal) != ERR_OK) {
+        if (refusal.is_first) {
+            address_text(&out->peer, peer, sizeof(peer));
+            LOG(LOG_WARN, "connection-refused", log_text("peer", peer),
+                log_text("why", refusal.why));
+        }
+        conn_abort(out->conn);
+        return false;
+    }
+    conn_keep_alive(out->conn);
+    return true;
+}
+
+/* Free |a|; its connection is somebody else's, or closed, by now. */
+static void forget(struct arrival *a)
+{
+    struct worker *w = a->worker;
+
+    timer_close(a->timer);
+    if (a->prev != NULL) {
+        a->prev->next = a->next;
+    } else {
+        w->arrivals = a->next;
+    }
+    if (a->next != NULL) {
+        a->next->prev = a->prev;
+    }
+    free(a);
+    worker_look_at_end(w);
+}
+
+static void drop(struct arrival *a, uint64_t linger_us)
+{
+    quota_leave(a->worker->quota, &a->handoff.hold, loop_now(&a->worker->loop));
+    conn_close(a->handoff.conn, linger_us);
+    forget(a);
+}
+
+/* A fatal alert as a plain record: no keys are agreed yet (RFC 8446, 6.2). */
+enum alert { ALERT_DECODE = 50, ALERT_NAME = 112, ALERT_PROTOCOL = 120 };
+
+static void refuse(struct arrival *a, enum alert alert, const char *name,
+                   const char *why)
+{
+    const uint8_t record[] = { 21, 3, 3, 0, 2, 2, (uint8_t)alert };
+    char peer[ADDRESS_TEXT_MAX];
+
+    address_text(&a->handoff.peer, peer, sizeof(peer));
+    LOG(LOG_DEBUG, "hello-refused", log_text("peer", peer),
+        log_text("name", name), log_text("why", why));
+    drop(a,
+         conn_write(a->handoff.conn, span_of(record, sizeof(record))) == ERR_OK
+             ? US_PER_S
+             : 0);
+}
+
+static void route(struct arrival *a, const struct tls_hello *hello)
+{
+    struct worker *w = a->worker;
+    struct handoff h = a->handoff;
+
+    h.server_name = hello->server_name;
+    if (hello->offers_link) {
+        if (hello->offers_other) {
+            refuse(a, ALERT_PROTOCOL, hello->server_name,
+                   "a link's ALPN among others");
+            return;
+        }
+        forget(a);
+        handoff_link(w, &h);
+        return;
+    }
+    if (hello->server_name[0] == '\0') {
+        refuse(a, ALERT_NAME, "", "no server name");
+        return;
+    }
+    if (certs_find(a->worker->certs, hello->server_name) == NULL) {
+        refuse(a, ALERT_NAME, hello->server_name,
+               "no certificate for this name");
+        return;
+    }
+    forget(a);
+    handoff_visitor(w, &h);
+}
+
+static void read_hello(struct arrival *a)
+{
+    struct tls_hello hello;
+
+    switch (tls_hello_read(conn_input(a->handoff.conn), &hello)) {
+    case TLS_HELLO_MORE:
+        if (conn_more(a->handoff.conn) != ERR_OK) {
+            refuse(a, ALERT_DECODE, "", "the ClientHello is too long");
+        }
+        break;
+    case TLS_HELLO_WHOLE:
+        route(a, &hello);
+        break;
+    case TLS_HELLO_BAD:
+        refuse(a, ALERT_DECODE, "", "no TLS ClientHello");
+        break;
+    }
+}
+
+static void on_arrival_conn(struct conn *c, enum conn_event event, void *owner)
+{
+    struct arrival *a = owner;
+
+    (void)c;
+    switch (event) {
+    case CONN_DATA:
+        read_hello(a);
+        break;
+    case CONN_EOF:
+    case CONN_DOWN:
+        drop(a, 0);
+        break;
+    case CONN_UP:
+    case CONN_SENT:
+        break;
+    }
+}
+
+static void on_arrival_late(void *owner)
+{
+    drop(owner, 0);
+}
+
+void edge_accept(uv_stream_t *server, void *worker)
+{
+    struct worker *w = worker;
+    struct conn_options o = { .on_event = on_arrival_conn };
+    struct handoff h;
+    struct arrival *a = NULL;
+
+    if (!edge_admit(w, server, &o, &h)) {
+        return;
+    }
+    a = calloc(1, sizeof(*a));
+    if (a == NULL) {
+        goto fail;
+    }
+    a->timer = timer_new(&w->loop, on_arrival_late, a);
+    if (a->timer == NULL) {
+        goto fail;
+    }
+    a->worker = w;
+    a->handoff = h;
+    a->next = w->arrivals;
+    if (a->next != NULL) {
+        a->next->prev = a;
+    }
+    w->arrivals = a;
+    timer_set(a->timer, h.accepted_us + HANDSHAKE_US);
+    conn_set_owner(h.conn, on_arrival_conn, a);
+    return;
+
+fail:
+    quota_leave(w->quota, &h.hold, h.accepted_us);
+    conn_abort(h.conn);
+    free(a);
+}
+
+void edge_close_all(struct worker *w)
+{
+    while (w->arrivals != NULL) {
+        drop(w->arrivals, 0);
+    }
+}

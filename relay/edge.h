@@ -1,0 +1,28 @@
+/*
+ * The public door: accepts, counts by address, reads the ClientHello as plain
+ * bytes and says whose the connection is: a client's link by its ALPN, a
+ * visitor's by its server name. Speaks neither TLS nor HTTP itself.
+ */
+#ifndef RELAY_EDGE_H
+#define RELAY_EDGE_H
+
+#include "common/conn.h"
+#include "relay/handoff.h"
+
+struct worker;
+
+/* A connection waits on a listener of |worker| (a struct worker). */
+void edge_accept(uv_stream_t *server, void *worker);
+
+/* Drop the connections whose hello is not whole yet. */
+void edge_close_all(struct worker *w);
+
+/*
+ * Accept one connection as far as |w|'s limits allow: counted, kept alive at
+ * TCP's level, events to |o|. False: nothing was accepted, or it was refused
+ * and is gone. For the plain door (redirect) as well.
+ */
+bool edge_admit(struct worker *w, uv_stream_t *server,
+                const struct conn_options *o, struct handoff *out);
+
+#endif

@@ -1,0 +1,419 @@
+/*
+ * A link before its WELCOME. All of the LOGIN fits a small buffer; nothing
+ * that costs (signatures, the store) happens before it is whole, and an
+ * address that failed too often is refused before it costs anything.
+ */
+#include "relay/login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/address.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "proto/frame.h"
+#include "proto/login.h"
+#include "relay/client_session.h"
+#include "relay/relay_settings.h"
+#include "relay/store.h"
+#include "relay/worker.h"
+
+#define LOGIN_PAYLOAD_MAX (LOGIN_BODY_MAX + 2 * SIGNATURE_LEN)
+#define LOGIN_FRAME_MAX (FRAME_HEADER_LEN + LOGIN_PAYLOAD_MAX)
+#define DENIED_LINGER_US (2 * US_PER_S)
+
+struct login_link {
+    struct login_link *next, *prev;
+    struct worker *worker;
+    struct conn *conn;
+    struct timer *timer;
+    struct quota_hold hold;
+    struct sockaddr_storage peer;
+    size_t len; /* of |frame| so far */
+    uint8_t frame[LOGIN_FRAME_MAX];
+};
+
+/* Why a login is refused. */
+struct refusal {
+    enum err code;
+    const char *sentence;
+};
+
+/* Free |k|; its connection is somebody else's, or closed, by now. */
+static void forget(struct login_link *k)
+{
+    struct worker *w = k->worker;
+
+    timer_close(k->timer);
+    quota_leave(w->quota, &k->hold, loop_now(&w->loop));
+    if (k->prev != NULL) {
+        k->prev->next = k->next;
+    } else {
+        w->logins = k->next;
+    }
+    if (k->next != NULL) {
+        k->next->prev = k->prev;
+    }
+    free(k);
+    worker_look_at_end(w);
+}
+
+static void drop(struct login_link *k, const char *why)
+{
+    char peer[ADDRESS_TEXT_MAX];
+
+    address_text(&k->peer, peer, sizeof(peer));
+    LOG(LOG_INFO, "link-dropped", log_text("peer", peer), log_text("why", why));
+    conn_close(k->conn, 0);
+    forget(k);
+}
+
+/* --- answers -------------------------------------------------------------*/
+
+static enum err send_frame(struct conn *c, enum frame_type type,
+                           struct span payload)
+{
+    uint8_t header[FRAME_HEADER_LEN];
+    struct frame_header h = { .len = (uint16_t)payload.len,
+                              .type = (uint8_t)type };
+
+    frame_header_put(header, &h);
+    TRY(conn_write(c, span_of(header, sizeof(header))));
+    return conn_write(c, payload);
+}
+
+/* Sign |what| was written into |m| by the relay. */
+static void sign(const struct worker *w, const struct wire_writer *m,
+                 uint8_t signature[SIGNATURE_LEN])
+{
+    assert(wire_writer_done(m));
+    keys_sign(&w->identity, wire_written(m), signature);
+}
+
+/*
+ * The relay signs its refusal too: a client must be able to tell the relay's
+ * own no from that of whoever ended the TLS on the way.
+ */
+static void deny(struct login_link *k, const struct login_binding *b,
+                 const struct refusal *why)
+{
+    struct denied d = { .code = why->code,
+                        .sentence = span_text(why->sentence) };
+    uint8_t payload[LOGIN_PAYLOAD_MAX];
+    uint8_t message[LOGIN_MESSAGE_MAX];
+    uint8_t hash[HASH_LEN];
+    char peer[ADDRESS_TEXT_MAX];
+    struct wire_writer w, m;
+
+    wire_writer_init(&w, payload, sizeof(payload));
+    denied_put_body(&w, &d);
+    keys_hash(wire_written(&w), NULL, hash);
+    wire_writer_init(&m, message, sizeof(message));
+    login_denied_message(&m, b, hash);
+    sign(k->worker, &m, d.signature);
+    denied_put_signature(&w, &d);
+    assert(wire_writer_done(&w));
+
+    address_text(&k->peer, peer, sizeof(peer));
+    LOG(LOG_WARN, "login-refused", log_text("peer", peer),
+        log_text("reason", error_name(why->code)),
+        log_text("why", why->sentence));
+    if (send_frame(k->conn, FRAME_DENIED, wire_written(&w)) == ERR_OK) {
+        conn_shutdown(k->conn);
+    }
+    conn_close(k->conn, DENIED_LINGER_US);
+    forget(k);
+}
+
+static enum err send_welcome(struct login_link *k, struct welcome *m,
+                             const struct login_binding *b)
+{
+    uint8_t payload[LOGIN_PAYLOAD_MAX];
+    uint8_t message[LOGIN_MESSAGE_MAX];
+    uint8_t hash[HASH_LEN];
+    struct wire_writer w, mw;
+
+    wire_writer_init(&w, payload, sizeof(payload));
+    welcome_put_body(&w, m);
+    keys_hash(wire_written(&w), NULL, hash);
+    wire_writer_init(&mw, message, sizeof(message));
+    login_relay_message(&mw, b, hash);
+    sign(k->worker, &mw, m->signature);
+    welcome_put_signature(&w, m);
+    assert(wire_writer_done(&w));
+    return send_frame(k->conn, FRAME_WELCOME, wire_written(&w));
+}
+
+static void welcome(struct login_link *k, const struct login *l,
+                    const struct login_binding *b)
+{
+    const struct relay_settings *s = k->worker->settings;
+    struct welcome m = {
+        .epoch = l->epoch,
+        .minor = LOGIN_MINOR,
+        .limits = { .window_first = WINDOW_FIRST,
+                    .streams_max = (uint32_t)s->streams_max,
+                    .tunnels_max = TUNNELS_MAX,
+                    .grace_s = (uint32_t)(s->grace_us / US_PER_S) },
+        .software = span_text("sallyport-relay/" SALLYPORT_VERSION),
+    };
+    struct client_session_start start = { .key = l->client_key,
+                                          .id = m.session,
+                                          .own = m.limits,
+                                          .peer = l->limits,
+                                          .address = k->peer };
+
+    keys_random(m.session, sizeof(m.session));
+    if (send_welcome(k, &m, b) != ERR_OK ||
+        client_session_start(k->worker, k->conn, &start) != ERR_OK) {
+        drop(k, "no memory for a session");
+        return;
+    }
+    forget(k);
+}
+
+/* --- judging -------------------------------------------------------------*/
+
+/* Every invitation that cannot be redeemed gets this one answer: nobody may
+ * learn which ones there are. */
+static const char invitation_no[] =
+    "the invitation is wrong, used up or expired; ask the relay's operator for "
+    "a new one";
+
+static bool signature_fits(const struct login_binding *b,
+                           void (*message)(struct wire_writer *,
+                                           const struct login_binding *),
+                           const uint8_t *key, const uint8_t *signature)
+{
+    uint8_t bytes[LOGIN_MESSAGE_MAX];
+    struct wire_writer w;
+
+    wire_writer_init(&w, bytes, sizeof(bytes));
+    message(&w, b);
+    assert(wire_writer_done(&w));
+    return keys_verify(key, wire_written(&w), signature);
+}
+
+static enum err store_failed(struct worker *w, struct refusal *why)
+{
+    LOG(LOG_ERROR, "store-failed", log_text("why", store_why(w->store)));
+    *why = (struct refusal){
+        ERR_LIMIT, "the relay cannot use its store (a full disk?); its log "
+                   "says more, tell its operator"
+    };
+    return ERR_STORE;
+}
+
+static enum err no(struct refusal *why, enum err code, const char *sentence)
+{
+    *why = (struct refusal){ code, sentence };
+    return code;
+}
+
+/* An unknown key: it needs an invitation. */
+static enum err enrol(struct worker *w, const struct login *l,
+                      const struct login_binding *b, struct refusal *why)
+{
+    enum err e;
+
+    if (!l->is_enrolling) {
+        return no(why, ERR_AUTH,
+                  "this relay does not know this machine's key; ask its "
+                  "operator for an invitation and run `sallyport login`");
+    }
+    if (!signature_fits(b, login_enrol_message, l->enrol_key,
+                        l->enrol_signature)) {
+        return no(why, ERR_AUTH, invitation_no);
+    }
+    e = store_redeem(w->store, l->enrol_key, l->client_key, clock_wall_s());
+    if (e == ERR_AUTH) {
+        return no(why, ERR_AUTH, invitation_no);
+    }
+    if (e == ERR_REVOKED) {
+        return no(why, ERR_REVOKED, "this machine's key was revoked");
+    }
+    return e == ERR_OK ? ERR_OK : store_failed(w, why);
+}
+
+static enum err judge(struct login_link *k, const struct login *l,
+                      const struct login_binding *b, struct refusal *why)
+{
+    struct worker *w = k->worker;
+    struct store_key known;
+    enum err e;
+
+    if (l->minor_min > LOGIN_MINOR || l->minor_max < l->minor_min) {
+        return no(why, ERR_VERSION,
+                  "this relay is older than the client; update one of them");
+    }
+    if (w->is_draining) {
+        return no(why, ERR_SHUTDOWN, "the relay is shutting down");
+    }
+    e = store_key(w->store, l->client_key, &known);
+    if (e != ERR_OK && e != ERR_AUTH && e != ERR_REVOKED) {
+        return store_failed(w, why);
+    }
+    /* Known keys are heard in any case: somebody else behind the same address
+     * must not lock them out. */
+    if (e != ERR_OK && quota_login_wait_us(&k->hold, loop_now(&w->loop)) > 0) {
+        return no(why, ERR_LIMIT,
+                  "too many failed logins from this address; wait and try "
+                  "again");
+    }
+    if (!signature_fits(b, login_client_message, l->client_key, l->signature)) {
+        return no(why, ERR_BINDING,
+                  "the signature is not for this connection: something "
+                  "between client and relay ends the TLS, or the client has "
+                  "another relay's key");
+    }
+    if (e == ERR_REVOKED) {
+        return no(why, ERR_REVOKED, "this machine's key was revoked");
+    }
+    return e == ERR_OK ? ERR_OK : enrol(w, l, b, why);
+}
+
+static void take_login(struct login_link *k, struct span payload)
+{
+    struct login_binding b = { 0 };
+    struct login l;
+    struct span body;
+    struct refusal why;
+
+    if (login_get(payload, &l, &body) != ERR_OK) {
+        drop(k, "a malformed LOGIN");
+        return;
+    }
+    if (tls_exporter(conn_tls(k->conn), b.exporter) != ERR_OK) {
+        drop(k, "no TLS exporter");
+        return;
+    }
+    memcpy(b.relay_key, k->worker->identity.public_key, KEY_LEN);
+    memcpy(b.client_key, l.client_key, KEY_LEN);
+    keys_hash(body, NULL, b.login_hash);
+    if (judge(k, &l, &b, &why) == ERR_OK) {
+        welcome(k, &l, &b);
+        return;
+    }
+    if (why.code == ERR_AUTH || why.code == ERR_BINDING ||
+        why.code == ERR_REVOKED) {
+        quota_login_failed(&k->hold, loop_now(&k->worker->loop));
+    }
+    deny(k, &b, &why);
+}
+
+/* --- reading -------------------------------------------------------------*/
+
+/* Move bytes from the connection until |len| are in the frame. */
+static bool fill(struct login_link *k, size_t len)
+{
+    struct span in = conn_input(k->conn);
+    size_t take = len - k->len;
+
+    if (take > in.len) {
+        take = in.len;
+    }
+    memcpy(k->frame + k->len, in.data, take);
+    k->len += take;
+    conn_consume(k->conn, take);
+    return k->len == len;
+}
+
+static void read_login(struct login_link *k)
+{
+    struct frame_header h;
+
+    if (k->len < FRAME_HEADER_LEN && !fill(k, FRAME_HEADER_LEN)) {
+        return;
+    }
+    frame_header_get(k->frame, &h);
+    if (h.type != FRAME_LOGIN || h.stream != 0 || h.flags != 0 ||
+        h.len > LOGIN_PAYLOAD_MAX) {
+        drop(k, "the first frame is no LOGIN");
+        return;
+    }
+    if (!fill(k, FRAME_HEADER_LEN + (size_t)h.len)) {
+        return;
+    }
+    take_login(k, span_of(k->frame + FRAME_HEADER_LEN, h.len));
+}
+
+static void take_up(struct login_link *k)
+{
+    if (!span_equal(tls_alpn(conn_tls(k->conn)), span_text(LINK_ALPN))) {
+        drop(k, "not the link's ALPN");
+        return;
+    }
+    quota_settled(&k->hold);
+    timer_set(k->timer, loop_now(&k->worker->loop) + LOGIN_US);
+}
+
+static void on_login_conn(struct conn *c, enum conn_event event, void *owner)
+{
+    struct login_link *k = owner;
+
+    switch (event) {
+    case CONN_UP:
+        take_up(k);
+        break;
+    case CONN_DATA:
+        read_login(k);
+        break;
+    case CONN_SENT:
+        break;
+    case CONN_EOF:
+        drop(k, "the client closed the connection");
+        break;
+    case CONN_DOWN:
+        drop(k, conn_why(c));
+        break;
+    }
+}
+
+static void on_login_late(void *owner)
+{
+    drop(owner, "no LOGIN in time");
+}
+
+/* --- begin and end -------------------------------------------------------*/
+
+void login_start(struct worker *w, struct handoff *h)
+{
+    struct login_link *k = calloc(1, sizeof(*k));
+
+    if (k == NULL) {
+        goto fail;
+    }
+    k->timer = timer_new(&w->loop, on_login_late, k);
+    if (k->timer == NULL) {
+        goto fail;
+    }
+    k->worker = w;
+    k->conn = h->conn;
+    k->peer = h->peer;
+    conn_set_owner(h->conn, on_login_conn, k);
+    if (conn_start_tls(h->conn, w->link_context, span_text("sallyport link")) !=
+        ERR_OK) {
+        timer_close(k->timer);
+        goto fail;
+    }
+    k->hold = h->hold;
+    k->next = w->logins;
+    if (k->next != NULL) {
+        k->next->prev = k;
+    }
+    w->logins = k;
+    timer_set(k->timer, h->accepted_us + HANDSHAKE_US);
+    return;
+
+fail:
+    quota_leave(w->quota, &h->hold, loop_now(&w->loop));
+    conn_abort(h->conn);
+    free(k);
+}
+
+void login_close_all(struct worker *w)
+{
+    while (w->logins != NULL) {
+        drop(w->logins, "the relay ends");
+    }
+}
