@@ -266,10 +266,11 @@ void quota_login_failed(struct quota_hold *h, uint64_t now_us)
         e->failures_us = now_us;
     }
     e->failures_us += each_us;
-    if (e->failures_us < now_us + MINUTE_US) {
+    if (e->penalty_us == 0 && e->failures_us < now_us + MINUTE_US) {
         return;
     }
-    /* The account for this minute is used up: each failure doubles the wait. */
+    /* Once the account for a minute is used up, each failure doubles the wait,
+     * until a minute and the last wait have passed without one. */
     e->failures_us = now_us + MINUTE_US;
     e->penalty_us *= 2;
     if (e->penalty_us < LOGIN_PENALTY_FIRST_US) {

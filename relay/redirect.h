@@ -5,7 +5,7 @@
 #ifndef RELAY_REDIRECT_H
 #define RELAY_REDIRECT_H
 
-#include <uv.h>
+#include "common/listener.h"
 
 struct worker;
 
