@@ -10,6 +10,7 @@ import tunnel
 
 AWAY_S = 2.0
 BACK_S = 6.0
+WARNING_S = 10.0
 FORGED_ADDRESS = "198.51.100.77"
 FORGED = {
     "X-Forwarded-For": FORGED_ADDRESS, "X-Real-IP": FORGED_ADDRESS,
@@ -64,6 +65,12 @@ def check_forged(tally, app, url, echo_url, ca):
                 and len(values["x-forwarded-host"]) == 1
                 and values["x-forwarded-host"][0].startswith(
                     host.split(":")[0]), values)
+
+
+def check_warning(tally, client):
+    """This app asks for no login, so the person who shares it is warned."""
+    text = client.wait_event("no-login", WARNING_S)["text"]
+    tally.check("the client warns that the app asks for no login", text, text)
 
 
 def check_killed_client(tally, chromium, client, url, share):
