@@ -27,6 +27,8 @@
 #define HEAD_MAX (64u * KIB)
 #define HEAD_FIELDS_MAX 100u
 #define HEAD_TARGET_MAX (16u * KIB)
+#define TRAILERS_MAX (8u * KIB)
+#define CHUNK_LINE_MAX 256u
 
 /* Identities on the wire. */
 #define KEY_LEN 32u
