@@ -91,7 +91,7 @@ MUST_CHECK enum err session_step(struct session *s, unsigned slot,
  */
 struct span session_output(struct session *s, unsigned slot, uint64_t now_us);
 
-/* Whether session_output() would give something. */
+/* Whether session_output() would give something, at the time last told. */
 bool session_has_output(const struct session *s, unsigned slot);
 
 /* When to call session_tick() at the latest (UINT64_MAX: never). */

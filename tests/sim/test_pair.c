@@ -10,6 +10,7 @@
 
 #include "proto/session_state.h"
 #include "tests/sim/exchange.h"
+#include "tests/sim/growth.h"
 #include "tests/sim/watcher.h"
 
 #define SEEDS 300u
@@ -414,6 +415,7 @@ int main(void)
         run_seed(strtoull(one, NULL, 10));
         return 0;
     }
+    growth_check();
     for (uint64_t seed = 1; seed <= count; seed++) {
         run_seed(seed);
     }

@@ -71,6 +71,8 @@ static void wire_add(struct pair_wire *w, struct span bytes)
 
 void pair_send(struct pair *p, struct pair_end *from, size_t frames)
 {
+    bool is_told = false; /* the session knows what time it is */
+
     while (frames > 0) {
         bool has_output = session_has_output(from->session, 0);
         struct span frame = session_output(from->session, 0, p->now_us);
@@ -78,7 +80,8 @@ void pair_send(struct pair *p, struct pair_end *from, size_t frames)
         if (frame.len == 0) {
             return;
         }
-        assert(has_output);
+        assert(has_output || !is_told);
+        is_told = true;
         if (p->watch != NULL) {
             p->watch(p->watch_arg, from, frame);
         }
