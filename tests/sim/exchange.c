@@ -43,9 +43,9 @@ static struct span head_block(const struct exchange *e, bool is_up,
     unsigned part = PART_HEADS + 2 * (unsigned)kind + (is_up ? 1u : 0u);
     size_t len = 1 + (e->index * 131u + part * 17u) % 700u;
 
-    if ((e->index + part) % 23 == 0) {
+    if ((e->index + part) % 7 == 0) {
         len = HEAD_MAX - e->index % 7;
-    } else if ((e->index + part) % 11 == 0) {
+    } else if ((e->index + part) % 5 == 0) {
         len += 20 * KIB;
     }
     return pattern(e, part, 0, len);
@@ -78,7 +78,7 @@ void exchange_plan(struct exchange *e, unsigned index, uint16_t tunnel,
     }
     if (dice_chance(d, 35)) {
         e->cut = (enum exchange_cut)(1 + dice_roll(d, 3));
-        e->cut_at = dice_size(d, BODY_MAX / 2);
+        e->cut_at = dice_chance(d, 40) ? 0 : dice_size(d, BODY_MAX / 2);
     }
 }
 

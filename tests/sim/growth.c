@@ -70,10 +70,11 @@ static void read_all(struct download *d, size_t share)
 {
     struct session_event event;
     size_t len = pair_waiting(&d->pair.client);
+    enum err error;
 
     d->pair.now_us += 25 * US_PER_MS;
     while (len > 0) {
-        enum err error =
+        error =
             pair_step(&d->pair, &d->pair.client, &d->pair.relay, &len, &event);
 
         check(error == ERR_OK, session_why(d->pair.relay.session));
@@ -87,9 +88,8 @@ static void read_all(struct download *d, size_t share)
     pair_send(&d->pair, &d->pair.relay, SIZE_MAX);
     d->pair.now_us += 25 * US_PER_MS;
     len = pair_waiting(&d->pair.relay);
-    check(pair_step(&d->pair, &d->pair.relay, &d->pair.client, &len, &event) ==
-              ERR_OK,
-          session_why(d->pair.client.session));
+    error = pair_step(&d->pair, &d->pair.relay, &d->pair.client, &len, &event);
+    check(error == ERR_OK, session_why(d->pair.client.session));
 }
 
 static void fast_consumer(void)
