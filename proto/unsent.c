@@ -236,14 +236,14 @@ static struct chunk *split_first(struct session *s, struct stream *st,
     unsent_adopt(s, part);
     part->type = c->type;
     if (len <= rest.len) {
-        part->flags = c->flags & (uint8_t) ~(FRAME_FIN | FRAME_END_HEAD);
+        part->flags = c->flags & (uint8_t)(~(FRAME_FIN | FRAME_END_HEAD));
         chunk_drop(c, len);
         st->unsent.bytes -= len;
         return part;
     }
     part->flags = c->flags;
     c = chunk_queue_take(&st->unsent);
-    c->flags &= (uint8_t) ~(FRAME_FIN | FRAME_END_HEAD);
+    c->flags &= (uint8_t)(~(FRAME_FIN | FRAME_END_HEAD));
     c->len = (uint32_t)len;
     part->next = st->unsent.head;
     st->unsent.head = part;

@@ -266,10 +266,9 @@ static enum err again(uint8_t type, struct span in, struct wire_writer *w)
 #define T96                                                                    \
     "0123456789abcdef0123456789abcdef0123456789abcdef"                         \
     "0123456789abcdef0123456789abcdef0123456789abcdef"
-#define PAYLOAD(type, text)                                                    \
-    {                                                                          \
-        type, (const uint8_t *)(text), sizeof(text) - 1                        \
-    }
+/* clang-format off */
+#define PAYLOAD(type, text) { type, (const uint8_t *)(text), sizeof(text) - 1 }
+/* clang-format on */
 
 static const struct payload {
     uint8_t type;
