@@ -4,6 +4,7 @@
  */
 #include "common/loop.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -63,6 +64,9 @@ enum err loop_open(struct loop *l)
         loop_free_buffers(l);
         return ERR_NOMEM;
     }
+    /* A peer that is gone is an error of the write, not a signal. libuv leaves
+     * that to the program. */
+    signal(SIGPIPE, SIG_IGN);
     if (uv_loop_init(&l->uv) != 0) {
         loop_free_buffers(l);
         return ERR_IO;

@@ -55,7 +55,8 @@ struct loop {
     unsigned batch_count;
 };
 
-/* ERR_NOMEM or ERR_IO; nothing is left behind then. */
+/* ERR_NOMEM or ERR_IO; nothing is left behind then. The process ignores SIGPIPE
+ * from here on. */
 MUST_CHECK enum err loop_open(struct loop *l);
 
 /* Run till nothing is left to wait for or loop_stop(). */
