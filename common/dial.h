@@ -9,17 +9,20 @@
 
 struct dial;
 
-/* |c| is connected (handshake done) and the caller's: call conn_set_owner();
- * or NULL: |error| and |why| say what failed. The dial is over either way. */
+/*
+ * |c| is connected (handshake done) and the callee's: it calls conn_set_owner()
+ * or conn_close() before it returns. Or NULL: |error| and |why| (good for the
+ * call) say what failed first. The dial is over either way.
+ */
 typedef void dial_fn(struct conn *c, enum err error, const char *why,
                      void *owner);
 
 struct dial_options {
-    const char *host; /* name or address; "localhost": 127.0.0.1 and [::1] */
+    const char *host; /* name or address; "localhost": 127.0.0.1, then ::1 */
     uint16_t port;
     struct tls_context *tls;
     const char *tls_host; /* SNI; NULL: |host| */
-    uint64_t deadline_us; /* from now */
+    uint64_t deadline_us; /* from now, for all of it */
     dial_fn *on_done;
     void *owner;
 };
