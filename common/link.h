@@ -27,20 +27,22 @@ enum link_end {
 };
 
 struct link_handler {
-    /* Every session event; may close the link (link_close()). */
+    /* Every session event; may close the link (link_close()), and after that
+     * free the session. */
     void (*on_event)(void *owner, const struct session_event *event);
     /* A stream's queue has room again. */
     void (*on_writable)(void *owner, void *stream_owner, uint32_t stream);
-    /* The link has ended; it is closed by the callee or later, once. */
+    /* The link has ended: session_link_lost() was called, nothing follows;
+     * it is closed by the callee or later, once. */
     void (*on_end)(void *owner, enum link_end how, enum err error,
                    const char *why);
     void *owner;
 };
 
 /*
- * Take |c| (after the login; unread input is fed first) as |slot|'s link of
- * |s|; session_link_up() is called. NULL without memory (|c| stays the
- * caller's).
+ * Take |c| (after the login; unread input is fed first, later in this tick) as
+ * |slot|'s link of |s|; session_link_up() is called. NULL without memory (|c|
+ * stays the caller's). No handler is called from within.
  */
 struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
                              const struct link_handler *h);
@@ -54,11 +56,13 @@ void link_wake(struct link *l);
 /* link_wake() for every link there is. */
 void link_wake_carrier(struct carrier *c);
 
-/* End it: session_link_lost() is called, what is queued is sent within
- * |linger_us|. No callback follows. NULL is fine. */
+/* End it: session_link_lost() is called unless it was, what is queued is sent
+ * within |linger_us|. No callback follows. Call before the session is freed.
+ * NULL is fine. */
 void link_close(struct link *l, uint64_t linger_us);
 
 /* The connection under it, borrowed; for addresses and socket options. */
+/* Its connection, for addresses and the exporter. */
 struct conn *link_conn(struct link *l);
 
 #endif

@@ -1,0 +1,275 @@
+/*
+ * The only loop that joins the pure session to a socket. Received bytes become
+ * steps and events, what the session wants to send becomes records, and its
+ * deadline a timer. The link is always read: windows hold back a sender,
+ * never a link that stopped reading.
+ */
+#include "common/link.h"
+
+#include <stdlib.h>
+
+#include "common/timer.h"
+
+/* Larger frames go into a record of their own: copying them would cost more
+ * than the record saves. */
+#define GATHER_BELOW (4u * KIB)
+
+struct link {
+    struct conn *conn;
+    struct session *session;
+    struct loop *loop;
+    struct timer *timer;
+    struct flush flush;
+    struct link_handler handler;
+    unsigned slot;
+    unsigned depth; /* of our calls on the stack: memory stays till 0 */
+    bool has_ended; /* on_end was called, or is not wanted any more */
+    bool is_closed; /* link_close() was called */
+};
+
+static void link_enter(struct link *l)
+{
+    l->depth++;
+}
+
+static void link_leave(struct link *l)
+{
+    assert(l->depth > 0);
+    l->depth--;
+    if (l->depth == 0 && l->is_closed) {
+        free(l);
+    }
+}
+
+static void link_end(struct link *l, enum link_end how, enum err error,
+                     const char *why)
+{
+    if (l->has_ended) {
+        return;
+    }
+    l->has_ended = true;
+    loop_flush_cancel(l->loop, &l->flush);
+    timer_stop(l->timer);
+    session_link_lost(l->session, l->slot, l->loop->now_us);
+    l->handler.on_end(l->handler.owner, how, error, why);
+}
+
+/* Step the session over |in|, event by event. */
+static void link_feed(struct link *l, struct span in)
+{
+    while (in.len > 0 && !l->has_ended) {
+        struct session_event event;
+        size_t used;
+        enum err e = session_step(l->session, l->slot, l->loop->now_us, in,
+                                  &used, &event);
+
+        if (e != ERR_OK) {
+            link_end(l, LINK_FAILED, e, session_why(l->session));
+            return;
+        }
+        in = span_after(in, used);
+        if (event.kind != EVENT_NONE) {
+            l->handler.on_event(l->handler.owner, &event);
+        }
+    }
+}
+
+static void link_data(struct link *l)
+{
+    struct span in = conn_input(l->conn);
+
+    link_feed(l, in);
+    if (!l->has_ended) {
+        conn_consume(l->conn, in.len);
+        link_wake(l);
+    }
+}
+
+static void on_link_conn(struct conn *c, enum conn_event event, void *owner)
+{
+    struct link *l = owner;
+
+    link_enter(l);
+    switch (event) {
+    case CONN_UP:
+        break;
+    case CONN_DATA:
+        link_data(l);
+        break;
+    case CONN_SENT:
+        if (!l->has_ended) {
+            link_wake(l);
+        }
+        break;
+    case CONN_EOF:
+        link_end(l, LINK_LOST, ERR_CLOSED, "the other end closed the link");
+        break;
+    case CONN_DOWN:
+        link_end(l, LINK_LOST, conn_error(c), conn_why(c));
+        break;
+    }
+    link_leave(l);
+}
+
+/* Frames gathered in the loop's record buffer become one record. */
+static enum err link_write_record(struct link *l, size_t *gathered)
+{
+    size_t len = *gathered;
+
+    *gathered = 0;
+    return len == 0 ? ERR_OK
+                    : conn_write(l->conn, span_of(l->loop->record, len));
+}
+
+/*
+ * Move frames into the connection while little waits there: what was encrypted
+ * cannot be overtaken any more. Small frames share a record, whole ones only.
+ */
+static enum err link_send(struct link *l)
+{
+    size_t gathered = 0;
+
+    while (conn_unsent(l->conn) < WRITE_BATCH &&
+           session_has_output(l->session, l->slot)) {
+        struct span frame =
+            session_output(l->session, l->slot, l->loop->now_us);
+
+        if (frame.len == 0) {
+            break;
+        }
+        assert(frame.len <= TLS_RECORD_MAX);
+        if (frame.len >= GATHER_BELOW ||
+            gathered + frame.len > TLS_RECORD_MAX) {
+            TRY(link_write_record(l, &gathered));
+        }
+        if (frame.len >= GATHER_BELOW) {
+            TRY(conn_write(l->conn, frame));
+            continue;
+        }
+        memcpy(l->loop->record + gathered, frame.data, frame.len);
+        gathered += frame.len;
+    }
+    return link_write_record(l, &gathered);
+}
+
+/* Streams whose queues were full and have emptied may be written to again. */
+static void link_tell_writable(struct link *l)
+{
+    void *owner;
+    uint32_t stream;
+
+    while (!l->has_ended) {
+        owner = session_pop_writable(l->session, &stream);
+        if (owner == NULL) {
+            return;
+        }
+        l->handler.on_writable(l->handler.owner, owner, stream);
+    }
+}
+
+static void link_flush(struct flush *f)
+{
+    struct link *l = container_of(f, struct link, flush);
+    enum err e;
+
+    link_enter(l);
+    e = link_send(l);
+    if (e != ERR_OK && e != ERR_CLOSED) {
+        link_end(l, LINK_LOST, e, error_text(e));
+    }
+    /* ERR_CLOSED: CONN_EOF or CONN_DOWN will say more. */
+    link_tell_writable(l);
+    if (!l->has_ended) {
+        timer_set(l->timer, session_deadline(l->session, l->slot));
+    }
+    link_leave(l);
+}
+
+static void on_link_timer(void *owner)
+{
+    struct link *l = owner;
+    enum err e = session_tick(l->session, l->slot, l->loop->now_us);
+
+    link_enter(l);
+    if (e == ERR_TIMEOUT) {
+        link_end(l, LINK_LOST, e, session_why(l->session));
+    } else if (e != ERR_OK) {
+        link_end(l, LINK_FAILED, e, session_why(l->session));
+    } else {
+        link_wake(l);
+    }
+    link_leave(l);
+}
+
+struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
+                             const struct link_handler *h)
+{
+    struct link *l = calloc(1, sizeof(*l));
+
+    if (l == NULL) {
+        return NULL;
+    }
+    l->loop = conn_loop(c);
+    l->timer = timer_new(l->loop, on_link_timer, l);
+    if (l->timer == NULL) {
+        free(l);
+        return NULL;
+    }
+    l->conn = c;
+    l->session = s;
+    l->slot = slot;
+    l->handler = *h;
+    l->flush.run = link_flush;
+    conn_tune_link(c);
+    conn_keep_records(c);
+    conn_set_owner(c, on_link_conn, l);
+    session_link_up(s, slot, loop_now(l->loop));
+    /* What came behind the login is given as CONN_DATA later in this tick. */
+    conn_resume(c);
+    link_wake(l);
+    return l;
+}
+
+void link_wake(struct link *l)
+{
+    if (!l->has_ended) {
+        loop_flush_later(l->loop, &l->flush);
+    }
+}
+
+void link_wake_carrier(struct carrier *c)
+{
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        if (c->links[i] != NULL) {
+            link_wake(c->links[i]);
+        }
+    }
+}
+
+void link_close(struct link *l, uint64_t linger_us)
+{
+    if (l == NULL) {
+        return;
+    }
+    assert(!l->is_closed);
+    if (!l->has_ended) {
+        /* What the session still wants to say (GOAWAY) goes first. */
+        if (linger_us != 0 && link_send(l) != ERR_OK) {
+            linger_us = 0;
+        }
+        l->has_ended = true;
+        session_link_lost(l->session, l->slot, l->loop->now_us);
+    }
+    loop_flush_cancel(l->loop, &l->flush);
+    timer_close(l->timer);
+    conn_close(l->conn, linger_us);
+    l->conn = NULL;
+    l->is_closed = true;
+    link_enter(l);
+    link_leave(l);
+}
+
+struct conn *link_conn(struct link *l)
+{
+    return l->conn;
+}
