@@ -28,8 +28,8 @@ void keys_from_seed(struct key_pair *k, const uint8_t seed[KEY_SEED_LEN]);
 
 /*
  * Read the key file |path|: ERR_ABSENT when there is none, ERR_FILE when it
- * is no key, is not the user's own, or others can read it; |*why| (constant
- * text) says which.
+ * is no key, is not the user's own (root may read any), or others can read it;
+ * |*why| (constant text) says which.
  */
 MUST_CHECK enum err keys_load(const char *path, struct key_pair *k,
                               const char **why);
@@ -51,6 +51,12 @@ bool keys_verify(const uint8_t public_key[KEY_LEN], struct span message,
 /* BLAKE2b-256; |key| of KEY_LEN bytes makes it a keyed hash, NULL plain. */
 void keys_hash(struct span message, const uint8_t *key, uint8_t hash[HASH_LEN]);
 
+/* SipHash-2-4 under a random |key|, for tables that strangers put into. */
+#define KEYS_SHORT_KEY_LEN 16u
+uint64_t keys_short_hash(struct span text,
+                         const uint8_t key[KEYS_SHORT_KEY_LEN]);
+
+/* |len| random bytes. */
 void keys_random(void *out, size_t len);
 /* A uniformly random number below |bound|. */
 uint32_t keys_random_below(uint32_t bound);

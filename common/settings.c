@@ -55,7 +55,6 @@ enum err settings_read(const struct settings_table *t, const char *path,
                        void *settings, struct settings_error *e)
 {
     FILE *file = fopen(path, "re");
-    const char *why = NULL;
     struct stat st;
     enum err error;
 
@@ -65,15 +64,9 @@ enum err settings_read(const struct settings_table *t, const char *path,
                        strerror(errno));
         return error;
     }
-    if (fstat(fileno(file), &st) != 0) {
-        why = strerror(errno);
-    } else if (!S_ISREG(st.st_mode)) {
-        why = "is no regular file";
-    } else if (st.st_size > (off_t)SETTINGS_FILE_MAX) {
-        why = "is too large for a settings file";
-    }
-    if (why != NULL) {
-        (void)snprintf(e->text, sizeof(e->text), "%.300s: %s", path, why);
+    if (fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode)) {
+        (void)snprintf(e->text, sizeof(e->text),
+                       "%.300s: is a folder, not a file", path);
         error = ERR_SETTINGS;
     } else {
         error = settings_yaml_read(t, file, path, settings, e);

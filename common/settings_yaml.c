@@ -5,7 +5,9 @@
  */
 #include "common/settings_yaml.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <yaml.h>
 
 #include "common/log.h"
@@ -15,6 +17,8 @@ struct reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the current one */
     bool has_event;
+    FILE *file;
+    size_t file_len; /* read so far */
     const char *path;
     struct settings_error *e;
 };
@@ -90,6 +94,11 @@ static enum err next(struct reader *r)
     }
     if (yaml_parser_parse(&r->parser, &r->event) == 0) {
         text = r->parser.problem != NULL ? r->parser.problem : "not YAML";
+        if (r->file_len > SETTINGS_FILE_MAX) {
+            text = "the file is too large for settings";
+        } else if (ferror(r->file) != 0) {
+            text = strerror(errno);
+        }
         return wrong_at(r, r->parser.problem_mark.line, text);
     }
     r->has_event = true;
@@ -311,18 +320,29 @@ static enum err read_file(struct reader *r, struct target *t)
     return ERR_OK;
 }
 
+/* libyaml wants more of the file, which may as well be a pipe. */
+static int on_yaml_read(void *owner, unsigned char *out, size_t size,
+                        size_t *len)
+{
+    struct reader *r = owner;
+
+    *len = fread(out, 1, size, r->file);
+    r->file_len += *len;
+    return ferror(r->file) == 0 && r->file_len <= SETTINGS_FILE_MAX;
+}
+
 enum err settings_yaml_read(const struct settings_table *t, FILE *file,
                             const char *path, void *settings,
                             struct settings_error *e)
 {
-    struct reader r = { .path = path, .e = e };
+    struct reader r = { .file = file, .path = path, .e = e };
     struct target target = { .table = t, .settings = settings };
     enum err error;
 
     if (yaml_parser_initialize(&r.parser) == 0) {
         return ERR_NOMEM;
     }
-    yaml_parser_set_input_file(&r.parser, file);
+    yaml_parser_set_input(&r.parser, on_yaml_read, &r);
     error = read_file(&r, &target);
     if (r.has_event) {
         yaml_event_delete(&r.event);

@@ -13,8 +13,7 @@
 #include "proto/limits.h"
 
 #define CERTS_FOLDERS_MAX 2u
-#define CERTS_MAX 1000u            /* pairs in all folders */
-#define CERTS_FILE_MAX (64u * KIB) /* bytes of one file */
+#define CERTS_MAX 1000u /* pairs in all folders */
 #define CERTS_POLL_US (5 * US_PER_S)
 
 struct certs;

@@ -22,7 +22,7 @@ struct relay_settings {
     char state[RELAY_PATH_MAX];          /* folder, absolute */
     char certs[RELAY_PATH_MAX];          /* folder; "" none */
     uint64_t public_port;                /* in URLs; never 0 once read */
-    char invite_host[RELAY_PATH_MAX];    /* where clients connect to */
+    char invite_host[RELAY_PATH_MAX];    /* HOST:PORT for clients */
     uint64_t grace_us;                   /* a lost session is kept */
     uint64_t streams_max;                /* live streams of a session */
     uint64_t names_max;                  /* names of one key */
@@ -30,9 +30,12 @@ struct relay_settings {
     uint64_t address_handshakes;         /* of one address, at once */
     uint64_t address_rate;               /* of one address, each second */
     uint64_t address_burst;              /* of one address, at once new */
-    bool local_ca;                       /* make our own CA and certificate */
+    bool local_ca;                       /* our own CA; always without certs */
     char log[16];                        /* error, warn, info, debug */
     enum log_level log_level;
+    char config[RELAY_PATH_MAX]; /* flag only: the file that was read, or "" */
+    uint64_t expires_us;         /* flag only: of an invitation */
+    uint64_t uses;               /* flag only: of an invitation */
 };
 
 /*

@@ -226,7 +226,10 @@ static void test_a_file_that_cannot_be_read_is_named(void **state)
     assert_int_equal(settings_read(&table, "none.yaml", &s, &wrong),
                      ERR_ABSENT);
     assert_int_equal(settings_read(&table, "/tmp", &s, &wrong), ERR_SETTINGS);
-    assert_string_equal(wrong.text, "/tmp: is no regular file");
+    assert_string_equal(wrong.text, "/tmp: is a folder, not a file");
+    assert_int_equal(settings_read(&table, "/dev/null", &s, &wrong), ERR_OK);
+    assert_int_equal(settings_read(&table, "/dev/zero", &s, &wrong),
+                     ERR_SETTINGS);
 }
 
 static enum err read_line(const char *const *words, struct settings_line *line,
