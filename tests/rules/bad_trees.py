@@ -1,9 +1,6 @@
 """A small wrong tree for each rule: what the rule must complain about."""
 
-import shutil
 import subprocess
-
-from tree import Skip
 
 ABOUT = "/* What it is for. */\n"
 
@@ -32,8 +29,6 @@ def _granting(line, **texts):
 
 def _formatted(text):
     def make(tree):
-        if shutil.which("clang-format") is None:
-            raise Skip("there is no clang-format")
         _files(proto__a_c=text)(tree)
         (tree.root / ".clang-format").write_text("BasedOnStyle: LLVM\n")
     return make

@@ -12,11 +12,7 @@ CODE_FOLDERS = LAYERS + ("tests",)
 
 
 class Skip(Exception):
-    """A rule that cannot be decided here; its text says why."""
-
-    def __init__(self, why, noticed=False):
-        super().__init__(why)
-        self.noticed = noticed  # something was wrong, but not for sure
+    """A rule that cannot be checked here; its text says why."""
 
 
 class Tree:
