@@ -220,8 +220,7 @@ static void take_goaway(struct client_session *s,
 static void on_free_later(struct flush *f)
 {
     struct client_session *s =
-        (struct client_session *)((char *)f -
-                                  offsetof(struct client_session, free_later));
+        container_of(f, struct client_session, free_later);
     struct worker *w = s->worker;
 
     session_free(s->carrier.session);
@@ -379,7 +378,6 @@ enum err client_session_start(struct worker *w, struct conn *c,
         s->next->prev = s;
     }
     w->sessions = s;
-    conn_tune_link(c);
     address_text(&s->peer, peer, sizeof(peer));
     keys_to_text(s->key, KEY_LEN, key, sizeof(key));
     LOG(LOG_INFO, "link-up", log_u64("session", s->number),

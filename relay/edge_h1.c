@@ -3,8 +3,8 @@
  *
  *   SHAKING -> IDLE -> HEAD -> EXCHANGE -> IDLE ... -> ENDING -> gone
  *
- * One timer serves all deadlines: each state sets it anew. The HTTP reader is
- * held only while a request is under way, so an idle visitor costs its TLS
+ * One timer serves all deadlines: each state sets it anew. The HTTP reader
+ * holds a head only while one is under way, so an idle visitor costs its TLS
  * state and little more.
  */
 #include "relay/edge_h1.h"
@@ -39,7 +39,8 @@ struct visitor {
     struct worker *worker;
     struct conn *conn;
     struct timer *timer;
-    struct h1_parser *parser; /* while a request is under way */
+    struct h1_parser *parser; /* from the first request on */
+    struct flush free_later;
     struct quota_hold hold;
     struct visitor_address address;
     uint32_t id;
@@ -51,12 +52,23 @@ struct visitor {
 
 /* --- ends ----------------------------------------------------------------*/
 
+static void on_free_later(struct flush *f)
+{
+    struct visitor *v = container_of(f, struct visitor, free_later);
+
+    h1_parser_free(v->parser);
+    free(v);
+}
+
+/*
+ * Nobody finds |v| any more. It is freed at the end of the tick: its exchange
+ * may be in the middle of an event that ended it.
+ */
 static void forget(struct visitor *v)
 {
     struct worker *w = v->worker;
 
     timer_close(v->timer);
-    h1_parser_free(v->parser);
     quota_leave(w->quota, &v->hold, loop_now(&w->loop));
     if (v->prev != NULL) {
         v->prev->next = v->next;
@@ -66,7 +78,8 @@ static void forget(struct visitor *v)
     if (v->next != NULL) {
         v->next->prev = v->prev;
     }
-    free(v);
+    v->free_later.run = on_free_later;
+    loop_flush_later(&w->loop, &v->free_later);
     worker_look_at_end(w);
 }
 
@@ -95,8 +108,6 @@ static void end_gently(struct visitor *v)
 {
     v->state = VISITOR_ENDING;
     v->discarded = 0;
-    h1_parser_free(v->parser);
-    v->parser = NULL;
     conn_shutdown(v->conn);
     timer_set(v->timer, loop_now(&v->worker->loop) +
                             (conn_unsent(v->conn) > 0 ? ENDING_US : LINGER_US));
@@ -174,8 +185,7 @@ static void go_idle(struct visitor *v)
 static void on_exchange_end(struct exchange *x, enum exchange_end end,
                             const struct error_page *page)
 {
-    struct visitor *v =
-        (struct visitor *)((char *)x - offsetof(struct visitor, exchange));
+    struct visitor *v = container_of(x, struct visitor, exchange);
 
     switch (end) {
     case EXCHANGE_DONE:
@@ -195,9 +205,6 @@ static void on_exchange_end(struct exchange *x, enum exchange_end end,
         break;
     case EXCHANGE_PAGE:
         answer_last(v, page, x->is_head);
-        break;
-    case EXCHANGE_GONE:
-        drop(v);
         break;
     case EXCHANGE_CUT:
         cut(v);
@@ -294,10 +301,7 @@ static void read_requests(struct visitor *v)
             break;
         }
     }
-    if (h1_parser_is_idle(v->parser)) {
-        h1_parser_free(v->parser);
-        v->parser = NULL;
-    } else if (v->state == VISITOR_IDLE) {
+    if (!h1_parser_is_idle(v->parser) && v->state == VISITOR_IDLE) {
         v->state = VISITOR_HEAD;
         timer_set(v->timer, v->worker->loop.now_us + REQUEST_HEAD_US);
     }

@@ -17,8 +17,7 @@ enum exchange_end {
     EXCHANGE_LINGER, /* the answer is whole, what of it is queued must leave;
                         then the connection ends */
     EXCHANGE_PAGE,   /* ended before a response head: answer with |page| */
-    EXCHANGE_GONE,   /* the visitor left: close the connection */
-    EXCHANGE_CUT     /* broken off: cut the visitor's connection */
+    EXCHANGE_CUT     /* broken off, or the visitor left: cut the connection */
 };
 
 struct exchange;

@@ -87,7 +87,9 @@ void exchange_response_spliced(struct splice *s, enum splice_event event,
         visitor_is_bad(x);
         break;
     case SPLICE_CUT:
-        exchange_finish(x, EXCHANGE_GONE, ERR_CANCEL);
+        LOG(LOG_DEBUG, "exchange-cut", log_text("host", x->host),
+            log_text("why", splice_why(s)));
+        exchange_finish(x, EXCHANGE_CUT, ERR_CANCEL);
         break;
     }
 }

@@ -70,19 +70,21 @@ static void drop(struct login_link *k, const char *why)
 
 /* --- answers -------------------------------------------------------------*/
 
+/* In one piece, so that it is one TLS record. */
 static enum err send_frame(struct conn *c, enum frame_type type,
                            struct span payload)
 {
-    uint8_t header[FRAME_HEADER_LEN];
+    uint8_t frame[LOGIN_FRAME_MAX];
     struct frame_header h = { .len = (uint16_t)payload.len,
                               .type = (uint8_t)type };
 
-    frame_header_put(header, &h);
-    TRY(conn_write(c, span_of(header, sizeof(header))));
-    return conn_write(c, payload);
+    assert(payload.len <= LOGIN_PAYLOAD_MAX);
+    frame_header_put(frame, &h);
+    memcpy(frame + FRAME_HEADER_LEN, payload.data, payload.len);
+    return conn_write(c, span_of(frame, FRAME_HEADER_LEN + payload.len));
 }
 
-/* Sign |what| was written into |m| by the relay. */
+/* The relay's signature over what was written into |m|. */
 static void sign(const struct worker *w, const struct wire_writer *m,
                  uint8_t signature[SIGNATURE_LEN])
 {

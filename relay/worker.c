@@ -7,13 +7,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/folders.h"
 #include "common/log.h"
-#include "common/platform.h"
 #include "common/signals.h"
 #include "relay/admin.h"
 #include "relay/certs.h"
@@ -282,6 +281,9 @@ static enum err open_certs(struct worker *w)
         }
         w->local_ca_us = w->loop.now_us;
         folders[1] = ca.folder;
+        LOG(LOG_INFO, "local-ca", log_text("file", ca.ca_file),
+            log_text("trust", "curl --cacert FILE, or import it as an "
+                              "authority where the browser runs"));
     }
     w->certs = certs_new(folders, CERTS_FOLDERS_MAX);
     if (w->certs == NULL ||
@@ -393,6 +395,18 @@ static void free_all(struct worker *w)
     keys_wipe(&w->identity, sizeof(w->identity));
 }
 
+/* Each visitor costs a descriptor: take as many as the system allows. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int worker_run(const struct relay_settings *settings)
 {
     struct worker w = { .settings = settings };
@@ -402,6 +416,7 @@ int worker_run(const struct relay_settings *settings)
     if (loop_open(&w.loop) != ERR_OK) {
         return say(ERR_IO, "cannot start", "", "no event loop"), 1;
     }
+    raise_descriptors();
     e = open_all(&w);
     if (e == ERR_OK) {
         keys_to_text(w.identity.public_key, KEY_LEN, key, sizeof(key));
