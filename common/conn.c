@@ -336,17 +336,24 @@ void conn_pause(struct conn *c)
     conn_read_update(c);
 }
 
-void conn_resume(struct conn *c)
+static void conn_go_on(struct conn *c)
 {
     c->is_paused = false;
     c->resume_due = true;
     conn_wake(c);
 }
 
+void conn_resume(struct conn *c)
+{
+    /* Whoever waited for more takes what there is, or another owner does. */
+    c->wants_more = false;
+    conn_go_on(c);
+}
+
 enum err conn_more(struct conn *c)
 {
     TRY(conn_read_more(c));
-    conn_resume(c);
+    conn_go_on(c);
     return ERR_OK;
 }
 
