@@ -14,8 +14,10 @@
 #include "proto/frame.h"
 
 #define HANDSHAKE_WHY_MAX 512u
-#define ANSWER_MAX (FRAME_HEADER_LEN + LOGIN_BODY_MAX + SIGNATURE_LEN)
+#define ANSWER_MAX (FRAME_HEADER_LEN + DENIED_LONGEST)
 #define SOFTWARE "sallyport/" SALLYPORT_VERSION
+
+_Static_assert(WELCOME_LONGEST <= DENIED_LONGEST, "the answer fits");
 
 struct handshake {
     struct loop *loop;
@@ -170,14 +172,14 @@ static bool gather(struct handshake *h, size_t len)
 static void read_answer(struct handshake *h)
 {
     struct frame_header header;
+    const char *why;
 
     if (!gather(h, FRAME_HEADER_LEN)) {
         return;
     }
     frame_header_get(h->answer, &header);
-    if ((header.type != FRAME_WELCOME && header.type != FRAME_DENIED) ||
-        header.stream != 0 || header.len > ANSWER_MAX - FRAME_HEADER_LEN) {
-        fail(h, ERR_PROTOCOL, "what answered does not speak our protocol");
+    if (frame_check_login(&header, true, &why) != ERR_OK) {
+        fail(h, ERR_PROTOCOL, why);
         return;
     }
     if (!gather(h, FRAME_HEADER_LEN + header.len)) {
@@ -206,7 +208,7 @@ static void sign(const struct key_pair *key,
 
 static void send_login(struct handshake *h)
 {
-    uint8_t frame[FRAME_HEADER_LEN + LOGIN_BODY_MAX + 2 * SIGNATURE_LEN];
+    uint8_t frame[FRAME_HEADER_LEN + LOGIN_LONGEST];
     struct frame_header header = { .type = FRAME_LOGIN };
     struct login *l = &h->login;
     struct wire_writer w;
