@@ -126,8 +126,8 @@ static void on_verdict(struct uplink *u, const struct session_event *event,
     struct tunnel *t = find_tunnel(u, event->tunnel);
     char why[SENTENCE_MAX_LEN + 1];
 
-    if (t == NULL || t->is_over) {
-        return;
+    if (t == NULL || t->is_over || event->code == ERR_SHUTDOWN) {
+        return; /* a relay that stops is asked again when it is back */
     }
     snprintf(why, sizeof(why), "%.*s", (int)event->bytes.len,
              (const char *)event->bytes.data);
