@@ -165,9 +165,7 @@ static enum err send_head(struct local *l, struct head *h, enum head_kind kind)
 
     wire_writer_init(&values, scratch, HEAD_MAX);
     wire_writer_init(&block, scratch + HEAD_MAX, HEAD_MAX);
-    if (kind == HEAD_TRAILERS) {
-        fields_trailers(h);
-    } else {
+    if (kind != HEAD_TRAILERS) {
         fields_response(h, l->tunnel->public_host, &values);
     }
     head_encode(&block, h);
