@@ -27,8 +27,9 @@ void liveness_heard(struct liveness *l, uint64_t now_us)
 void liveness_received(struct liveness *l, uint64_t received, uint64_t now_us)
 {
     if (received - l->acked >= ACK_BYTES) {
-        l->ack_at_us = 0;
-    } else if (l->ack_at_us == LIVENESS_NEVER) {
+        l->is_ack_due = true;
+        l->ack_at_us = LIVENESS_NEVER;
+    } else if (l->ack_at_us == LIVENESS_NEVER && !l->is_ack_due) {
         l->ack_at_us = now_us + ACK_DELAY_US;
     }
 }
@@ -98,6 +99,11 @@ enum err liveness_tick(struct liveness *l, bool is_busy, uint64_t now_us)
     if (now_us >= l->answer_at_us) {
         return ERR_TIMEOUT;
     }
+    /* What is due waits without a deadline: the link may be full. */
+    if (now_us >= l->ack_at_us) {
+        l->is_ack_due = true;
+        l->ack_at_us = LIVENESS_NEVER;
+    }
     if (now_us >= liveness_ping_at(l, is_busy)) {
         liveness_probe(l, now_us);
     }
@@ -106,7 +112,8 @@ enum err liveness_tick(struct liveness *l, bool is_busy, uint64_t now_us)
 
 bool liveness_has_output(const struct liveness *l, uint64_t now_us)
 {
-    return now_us >= l->ack_at_us || l->is_pong_due || l->is_ping_due;
+    return l->is_ack_due || now_us >= l->ack_at_us || l->is_pong_due ||
+           l->is_ping_due;
 }
 
 static struct span liveness_frame(struct liveness *l, enum frame_type type,
@@ -125,7 +132,8 @@ static struct span liveness_frame(struct liveness *l, enum frame_type type,
 struct span liveness_output(struct liveness *l, uint64_t received,
                             uint64_t now_us)
 {
-    if (now_us >= l->ack_at_us) {
+    if (l->is_ack_due || now_us >= l->ack_at_us) {
+        l->is_ack_due = false;
         l->ack_at_us = LIVENESS_NEVER;
         l->acked = received;
         return liveness_frame(l, FRAME_ACK, received);

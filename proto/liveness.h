@@ -12,7 +12,8 @@
 
 struct liveness {
     uint64_t heard_us;  /* when anything came */
-    uint64_t ack_at_us; /* when the next ACK is due, or never */
+    uint64_t ack_at_us; /* when the next ACK falls due, or never */
+    bool is_ack_due;    /* it has, and waits to be sent */
     uint64_t acked;     /* the position in our last ACK */
     bool is_pong_due;
     bool is_ping_due;

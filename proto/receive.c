@@ -225,10 +225,8 @@ static enum err receive_open(struct session *s, struct slot *slot,
     struct stream *st;
     struct span head;
 
-    for (unsigned i = 0; i < SLOTS_MAX; i++) {
-        if (id <= s->slots[i].highest && &s->slots[i] == slot) {
-            return breach(s, "OPEN with an id that was used");
-        }
+    if (id <= slot->highest || streams_find(&s->streams, id) != NULL) {
+        return breach(s, "OPEN with an id that was used");
     }
     if (frame_get_open(f->payload, &open, &head) != ERR_OK) {
         return breach(s, "a malformed OPEN");

@@ -92,7 +92,8 @@ void session_settle(struct session *s, struct stream *st, bool is_read)
         window_grant_consume(&st->window, c->len - c->credited);
         collector_deinit(c);
     }
-    if (is_read || stream_held(st) == 0) {
+    /* Without an owner nobody will consume what came. */
+    if (is_read || st->owner == NULL || stream_held(st) == 0) {
         pool_release(&s->receive, stream_held(st));
         streams_remove(&s->streams, st);
         stream_free(st);

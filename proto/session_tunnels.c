@@ -27,7 +27,7 @@ enum err session_bind(struct session *s, const struct frame_bind *b)
 
     assert(s->role == SESSION_CLIENT);
     assert(receive_session_tunnel(s, b->tunnel) == NULL);
-    if (place == NULL) {
+    if (place == NULL || place - s->tunnels >= (long)s->peer.tunnels_max) {
         s->why = "too many tunnels";
         return ERR_LIMIT;
     }

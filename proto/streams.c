@@ -45,7 +45,8 @@ static enum err streams_widen(struct streams *t)
 
 enum err streams_add(struct streams *t, struct stream *st)
 {
-    assert(t->used == 0 || t->ids[t->used - 1] < st->id);
+    size_t place;
+
     /* Squeezing when at least half are holes costs O(1) an insertion. */
     if (t->used == t->capacity && t->count <= t->used / 2) {
         streams_squeeze(t);
@@ -53,8 +54,13 @@ enum err streams_add(struct streams *t, struct stream *st)
     if (t->used == t->capacity) {
         TRY(streams_widen(t));
     }
-    t->ids[t->used] = st->id;
-    t->at[t->used] = st;
+    for (place = t->used; place > 0 && t->ids[place - 1] >= st->id; place--) {
+        assert(t->ids[place - 1] != st->id || t->at[place - 1] == NULL);
+        t->ids[place] = t->ids[place - 1];
+        t->at[place] = t->at[place - 1];
+    }
+    t->ids[place] = st->id;
+    t->at[place] = st;
     t->used++;
     t->count++;
     return ERR_OK;

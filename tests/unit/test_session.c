@@ -1,6 +1,7 @@
 /* The session: one exchange after the other over two of them joined. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
