@@ -153,10 +153,27 @@ static int make_tunnel(struct share *s, const struct tunnel_settings *from)
         return say(EXIT_USAGE, "target-ca", why);
     }
     t->local.tls = s->tls;
-    identity_tag(&s->identity, t->local.target.text, t->tag);
     s->watched[s->tunnel_count] = (struct watched){ .share = s, .tunnel = t };
     s->tunnel_count++;
     return EXIT_OK;
+}
+
+static int make_tunnels(struct share *s)
+{
+    int code = EXIT_OK;
+
+    for (size_t i = 0; code == EXIT_OK && i < s->settings->tunnel_count; i++) {
+        code = make_tunnel(s, &s->settings->tunnels[i]);
+    }
+    return code;
+}
+
+static void tag_tunnels(struct share *s)
+{
+    for (size_t i = 0; i < s->tunnel_count; i++) {
+        identity_tag(&s->identity, s->tunnels[i].local.target.text,
+                     s->tunnels[i].tag);
+    }
 }
 
 static int find_relay(struct share *s, const struct relay_pin **relay)
@@ -230,11 +247,12 @@ int share_run(const struct client_settings *settings)
     int code;
 
     s->settings = settings;
-    code = find_relay(s, &relay);
-    for (size_t i = 0; code == EXIT_OK && i < settings->tunnel_count; i++) {
-        code = make_tunnel(s, &settings->tunnels[i]);
+    code = make_tunnels(s);
+    if (code == EXIT_OK) {
+        code = find_relay(s, &relay);
     }
     if (code == EXIT_OK) {
+        tag_tunnels(s);
         screen_init(&s->screen, stdout, settings->json, settings->qr);
         code = run(s, relay);
     }
