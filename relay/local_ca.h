@@ -12,15 +12,13 @@
 #include "proto/error.h"
 
 #define LOCAL_CA_PATH_MAX 600u
-#define LOCAL_CA_DAYS 3650u
-#define LOCAL_CA_LEAF_DAYS 397u
 
 struct local_ca {
     char ca_file[LOCAL_CA_PATH_MAX]; /* STATE/local-ca.pem, to be trusted */
     char folder[LOCAL_CA_PATH_MAX];  /* STATE/local, a folder for certs */
     bool is_new_ca;                  /* made just now */
     bool is_new_leaf;
-    char why[256]; /* after a failure */
+    char why[500]; /* after a failure */
 };
 
 /*

@@ -234,6 +234,14 @@ enum err store_revoke(struct store *s, const uint8_t key[KEY_LEN],
     return sql_end(&s->sql, error);
 }
 
+enum err store_uninvite(struct store *s, const char *name, uint64_t *count)
+{
+    TRY(sql_run(&s->sql, "DELETE FROM invitations WHERE name = ?",
+                VALUES(sql_text(span_text(name))), NULL, NULL));
+    *count = (uint64_t)sql_changes(&s->sql);
+    return ERR_OK;
+}
+
 /* The operator's word for a key, and what it fits. */
 struct search {
     const char *text;

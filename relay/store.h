@@ -84,6 +84,10 @@ MUST_CHECK enum err store_key_find(struct store *s, const char *text,
 MUST_CHECK enum err store_revoke(struct store *s, const uint8_t key[KEY_LEN],
                                  int64_t now_s);
 
+/* End the open invitations for |name|, |*count| of them. ERR_STORE. */
+MUST_CHECK enum err store_uninvite(struct store *s, const char *name,
+                                   uint64_t *count);
+
 struct store_bind {
     uint8_t key[KEY_LEN];
     uint8_t tag[TARGET_TAG_LEN];
