@@ -74,8 +74,8 @@ struct span conn_input(const struct conn *c);
 void conn_consume(struct conn *c, size_t len);
 struct chunk *conn_take_input(struct conn *c);
 
-/* Stop and go on reading. Resuming delivers what was left as CONN_DATA, later
- * in this tick. */
+/* Stop and go on reading. Resuming (from within CONN_DATA too) delivers what
+ * was left as CONN_DATA, later in this tick. */
 void conn_pause(struct conn *c);
 void conn_resume(struct conn *c);
 

@@ -60,7 +60,7 @@ static void read_keep_left(struct conn *c)
         }
         return;
     }
-    if (!c->wants_more) {
+    if (!c->wants_more && !c->resume_due) {
         c->is_paused = true;
     }
     if (left != c->loop->spare) {

@@ -1,235 +1,13 @@
-/* Connections over loopback, plain and with TLS: events, backpressure, ends. */
+/* Connections over loopback, plain and with TLS: bytes, pauses, pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <netinet/in.h>
-#include <stdlib.h>
 
-#include "common/conn.h"
-#include "common/listener.h"
-#include "common/timer.h"
-#include "tests/support/certificate.h"
-
-#define TEST_US (10 * US_PER_S)
-#define LINGER_US (2 * US_PER_S)
-
-/* One end of a connection and what happened to it. */
-struct end {
-    struct conn *conn;
-    struct world *world;
-    unsigned up, data, sent, eof, down;
-    bool is_clean;
-    uint8_t hash; /* of all bytes received, in order */
-    uint64_t received;
-    uint64_t to_send; /* bytes still to write, as room allows */
-    uint64_t written;
-    bool shuts;      /* after the last byte */
-    bool pauses;     /* after each CONN_DATA, resumed by the other end */
-    bool takes;      /* chunks instead of consuming */
-    size_t asks_for; /* conn_more() until so many are there */
-    bool closes_on_data;
-    bool starts_tls; /* server: with the first byte */
-};
-
-struct world {
-    struct loop loop;
-    struct listener *listener;
-    struct timer *watchdog;
-    struct tls_context *server_tls;
-    struct tls_context *client_tls;
-    struct end server, client;
-    bool timed_out;
-};
-
-static uint8_t pattern(uint64_t at)
-{
-    return (uint8_t)(at * 131 + (at >> 8) * 7);
-}
-
-static void end_check(struct end *e, struct span in)
-{
-    for (size_t i = 0; i < in.len; i++) {
-        assert_int_equal(in.data[i], pattern(e->received + i));
-    }
-    e->received += in.len;
-}
-
-static void end_write(struct end *e)
-{
-    uint8_t bytes[40000];
-
-    while (e->to_send > 0 && conn_unsent(e->conn) < WRITE_BATCH) {
-        size_t len =
-            e->to_send < sizeof(bytes) ? (size_t)e->to_send : sizeof(bytes);
-
-        for (size_t i = 0; i < len; i++) {
-            bytes[i] = pattern(e->written + i);
-        }
-        assert_int_equal(conn_write(e->conn, span_of(bytes, len)), ERR_OK);
-        e->written += len;
-        e->to_send -= len;
-    }
-    if (e->to_send == 0 && e->shuts) {
-        e->shuts = false;
-        conn_shutdown(e->conn);
-    }
-}
-
-static void end_data(struct end *e)
-{
-    if (e->starts_tls) {
-        e->starts_tls = false;
-        assert_int_equal(
-            conn_start_tls(e->conn, e->world->server_tls, span_text("test")),
-            ERR_OK);
-        return;
-    }
-    if (conn_input(e->conn).len < e->asks_for) {
-        assert_int_equal(conn_more(e->conn), ERR_OK);
-        return;
-    }
-    if (e->closes_on_data) {
-        conn_close(e->conn, 0);
-        e->conn = NULL;
-        return;
-    }
-    if (e->takes) {
-        struct chunk *chunk = conn_take_input(e->conn);
-
-        assert_non_null(chunk);
-        assert_true(chunk->len <= FRAME_PAYLOAD_MAX);
-        assert_true(chunk->start >= FRAME_HEADER_LEN);
-        assert_int_equal(conn_input(e->conn).len, 0);
-        end_check(e, chunk_span(chunk));
-        chunk_free(chunk);
-    } else {
-        struct span in = conn_input(e->conn);
-
-        end_check(e, in);
-        conn_consume(e->conn, in.len);
-    }
-    if (e->pauses) {
-        conn_pause(e->conn);
-    }
-}
-
-static void on_end(struct conn *c, enum conn_event event, void *owner)
-{
-    struct end *e = owner;
-
-    assert_ptr_equal(c, e->conn);
-    switch (event) {
-    case CONN_UP:
-        e->up++;
-        end_write(e);
-        break;
-    case CONN_DATA:
-        e->data++;
-        end_data(e);
-        break;
-    case CONN_SENT:
-        e->sent++;
-        end_write(e);
-        break;
-    case CONN_EOF:
-        e->eof++;
-        e->is_clean = conn_eof_is_clean(c);
-        break;
-    case CONN_DOWN:
-        e->down++;
-        break;
-    }
-}
-
-static void on_waiting(uv_stream_t *server, void *owner)
-{
-    struct world *w = owner;
-    struct conn_options o = { .on_event = on_end, .owner = &w->server };
-
-    assert_int_equal(conn_accept(&w->loop, server, &o, &w->server.conn),
-                     ERR_OK);
-    if (!w->server.starts_tls) {
-        end_write(&w->server);
-    }
-}
-
-static void on_watchdog(void *owner)
-{
-    struct world *w = owner;
-
-    w->timed_out = true;
-    loop_stop(&w->loop);
-}
-
-static void world_open(struct world *w)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET };
-    const char *why;
-
-    *w = (struct world){ .timed_out = false };
-    w->server.world = w;
-    w->client.world = w;
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    assert_int_equal(loop_open(&w->loop), ERR_OK);
-    assert_int_equal(listener_open(&w->loop, (struct sockaddr *)&at, on_waiting,
-                                   w, &w->listener, &why),
-                     ERR_OK);
-    w->watchdog = timer_new(&w->loop, on_watchdog, w);
-    timer_set(w->watchdog, w->loop.now_us + TEST_US);
-}
-
-static void world_tls(struct world *w)
-{
-    struct certificate cert;
-    const char *why;
-
-    certificate_make("conn.test", &cert);
-    assert_int_equal(tls_context_visitors(span_text(cert.chain),
-                                          span_text(cert.key), &w->server_tls,
-                                          &why),
-                     ERR_OK);
-    assert_int_equal(
-        tls_context_target(NULL, TLS_VERIFY_NOT, &w->client_tls, &why), ERR_OK);
-    w->server.starts_tls = true;
-}
-
-static void world_connect(struct world *w, uint64_t deadline_us)
-{
-    struct conn_options o = { .on_event = on_end,
-                              .owner = &w->client,
-                              .tls = w->client_tls,
-                              .host = "conn.test",
-                              .deadline_us = deadline_us };
-    struct sockaddr_storage at;
-
-    listener_name(w->listener, &at);
-    assert_int_equal(
-        conn_connect(&w->loop, (struct sockaddr *)&at, &o, &w->client.conn),
-        ERR_OK);
-}
-
-static void run_until_count(struct world *w, const unsigned *what)
-{
-    while (*what == 0 && !w->timed_out) {
-        uv_run(&w->loop.uv, UV_RUN_ONCE);
-    }
-    assert_int_equal(*what, 1);
-}
-
-static void world_close(struct world *w)
-{
-    conn_close(w->client.conn, 0);
-    conn_close(w->server.conn, 0);
-    listener_close(w->listener);
-    timer_close(w->watchdog);
-    loop_close(&w->loop);
-    tls_context_free(w->server_tls);
-    tls_context_free(w->client_tls);
-    assert_false(w->timed_out);
-}
+#include "common/conn_private.h"
+#include "tests/support/conn_world.h"
 
 static void test_plain_bytes_arrive_in_order_both_ways(void **state)
 {
@@ -242,8 +20,8 @@ static void test_plain_bytes_arrive_in_order_both_ways(void **state)
     w.client.shuts = true;
     w.server.shuts = true;
     world_connect(&w, 0);
-    run_until_count(&w, &w.server.eof);
-    run_until_count(&w, &w.client.eof);
+    world_until(&w, &w.server.eof);
+    world_until(&w, &w.client.eof);
     assert_int_equal(w.server.received, 20 * MIB);
     assert_int_equal(w.client.received, 15 * MIB + 3);
     assert_true(w.server.is_clean);
@@ -265,8 +43,8 @@ static void test_tls_bytes_arrive_in_order_both_ways(void **state)
     w.server.shuts = true;
     w.client.takes = true;
     world_connect(&w, TEST_US);
-    run_until_count(&w, &w.server.eof);
-    run_until_count(&w, &w.client.eof);
+    world_until(&w, &w.server.eof);
+    world_until(&w, &w.client.eof);
     assert_int_equal(w.server.received, 9 * MIB + 1);
     assert_int_equal(w.client.received, 20 * MIB);
     assert_true(w.server.is_clean);
@@ -276,11 +54,176 @@ static void test_tls_bytes_arrive_in_order_both_ways(void **state)
     world_close(&w);
 }
 
+/* Client to server, in one write; the rest is up to |w|'s ends. */
+static void run_one_way(struct world *w, uint64_t len)
+{
+    w->client.to_send = len;
+    w->client.shuts = true;
+    w->server.shuts = true;
+    world_connect(w, 0);
+    world_until(w, &w->server.eof);
+    assert_int_equal(w->server.received, len);
+}
+
+static void test_what_the_owner_leaves_comes_again(void **state)
+{
+    struct world w;
+
+    (void)state;
+    for (unsigned tls = 0; tls < 2; tls++) {
+        world_open(&w);
+        if (tls) {
+            world_tls(&w);
+        }
+        w.server.leaves = true;
+        run_one_way(&w, 100001);
+        assert_false(w.server.leaves);
+        world_close(&w);
+    }
+}
+
+static void test_more_is_added_to_what_was_left(void **state)
+{
+    struct world w;
+
+    (void)state;
+    for (unsigned tls = 0; tls < 2; tls++) {
+        world_open(&w);
+        if (tls) {
+            world_tls(&w);
+        }
+        w.server.asks_for = 9000;
+        world_connect(&w, 0);
+        while (w.client.up == 0 || (tls && w.server.up == 0)) {
+            world_step(&w);
+        }
+        /* A byte at a time would take all day: 900 at a time. */
+        for (unsigned i = 0; i < 10; i++) {
+            assert_int_equal(w.server.received, 0);
+            w.client.to_send = 900;
+            end_write(&w.client);
+            conn_flush(w.client.conn);
+            world_step(&w);
+        }
+        while (w.server.received == 0) {
+            world_step(&w);
+        }
+        assert_int_equal(w.server.received, 9000);
+        assert_int_equal(w.server.largest, 9000);
+        world_close(&w);
+    }
+}
+
+static void test_more_has_a_bound(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w);
+    w.server.asks_for = CONN_MORE_MAX;
+    w.client.to_send = CONN_MORE_MAX;
+    world_connect(&w, 0);
+    while (w.server.received == 0) {
+        world_step(&w);
+    }
+    assert_int_equal(w.server.largest, CONN_MORE_MAX);
+    world_close(&w);
+}
+
+static void test_a_pause_holds_back_the_sender(void **state)
+{
+    struct world w;
+
+    (void)state;
+    for (unsigned tls = 0; tls < 2; tls++) {
+        uint64_t before;
+
+        world_open(&w);
+        if (tls) {
+            world_tls(&w);
+        }
+        w.server.pauses = true;
+        w.client.to_send = 64 * MIB;
+        world_connect(&w, 0);
+        while (w.server.data == 0 || conn_unsent(w.client.conn) < WRITE_BATCH) {
+            world_step(&w);
+        }
+        /* The kernel is full; the ends hold little themselves. */
+        assert_true(conn_unsent(w.client.conn) < 3 * WRITE_BATCH);
+        assert_int_equal(w.server.data, 1);
+        before = w.server.received;
+        assert_true(before <= FRAME_PAYLOAD_MAX);
+        w.server.pauses = false;
+        conn_resume(w.server.conn);
+        while (w.server.received < 64 * MIB) {
+            world_step(&w);
+        }
+        world_close(&w);
+    }
+}
+
+static void test_an_idle_connection_holds_no_buffer(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w);
+    world_tls(&w);
+    w.client.to_send = 300 * KIB;
+    world_connect(&w, 0);
+    while (w.server.received < 300 * KIB) {
+        world_step(&w);
+    }
+    uv_run(&w.loop.uv, UV_RUN_NOWAIT);
+    assert_null(w.server.conn->in);
+    assert_null(w.server.conn->cipher);
+    assert_null(w.server.conn->batch);
+    assert_null(w.server.conn->timer);
+    assert_null(w.client.conn->batch);
+    assert_null(w.client.conn->queue);
+    assert_true(w.client.sent > 0);
+    assert_true(w.loop.batch_count > 0);
+    world_close(&w);
+}
+
+static void test_records_are_kept_when_asked(void **state)
+{
+    struct world w;
+
+    (void)state;
+    for (unsigned keeps = 0; keeps < 2; keeps++) {
+        world_open(&w);
+        world_tls(&w);
+        world_connect(&w, 0);
+        while (w.server.up == 0) {
+            world_step(&w);
+        }
+        if (keeps) {
+            conn_keep_records(w.server.conn);
+        }
+        w.server.data = 0;
+        w.client.to_send = 5 * TLS_RECORD_MAX;
+        end_write(&w.client);
+        while (w.server.received < 5 * TLS_RECORD_MAX) {
+            world_step(&w);
+        }
+        assert_int_equal(w.server.largest,
+                         keeps ? TLS_RECORD_MAX : FRAME_PAYLOAD_MAX);
+        world_close(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_bytes_arrive_in_order_both_ways),
         cmocka_unit_test(test_tls_bytes_arrive_in_order_both_ways),
+        cmocka_unit_test(test_what_the_owner_leaves_comes_again),
+        cmocka_unit_test(test_more_is_added_to_what_was_left),
+        cmocka_unit_test(test_more_has_a_bound),
+        cmocka_unit_test(test_a_pause_holds_back_the_sender),
+        cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
+        cmocka_unit_test(test_records_are_kept_when_asked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
