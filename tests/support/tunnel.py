@@ -55,7 +55,8 @@ class Relay:
         with open(self.config, "w", encoding="utf-8") as out:
             out.write("\n".join([
                 f"domain: {BASE}", f"state: {self.state}",
-                f"listen: 127.0.0.1:{self.port}", *settings]) + "\n")
+                f"listen: 127.0.0.1:{self.port}",
+                "invite-host: 127.0.0.1", *settings]) + "\n")
         self.child = None
 
     def __enter__(self):
