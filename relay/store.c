@@ -236,7 +236,8 @@ enum err store_revoke(struct store *s, const uint8_t key[KEY_LEN],
 
 enum err store_uninvite(struct store *s, const char *name, uint64_t *count)
 {
-    TRY(sql_run(&s->sql, "DELETE FROM invitations WHERE name = ?",
+    TRY(sql_run(&s->sql,
+                "DELETE FROM invitations WHERE name = ? AND uses_left > 0",
                 VALUES(sql_text(span_text(name))), NULL, NULL));
     *count = (uint64_t)sql_changes(&s->sql);
     return ERR_OK;
