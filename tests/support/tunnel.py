@@ -7,7 +7,7 @@
 
 Everything that a test needs to know about command lines, settings and the
 lines the programs print stands here and nowhere else. The programs are those
-of $SALLYPORT_BUILD, or of build/dev, or of build/release.
+of $SALLYPORT_BUILD, or of build/release, or of build/dev.
 """
 
 import http.client
@@ -31,14 +31,14 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
 def program(name):
     """The path of one of our programs."""
     folders = [os.environ.get("SALLYPORT_BUILD"),
-               os.path.join(ROOT, "build", "dev"),
-               os.path.join(ROOT, "build", "release")]
+               os.path.join(ROOT, "build", "release"),
+               os.path.join(ROOT, "build", "dev")]
     for folder in filter(None, folders):
         path = os.path.join(os.path.abspath(folder), name)
         if os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(
-        f"no {name}: build it (cmake --build --preset dev) "
+        f"no {name}: build it (cmake --build --preset release) "
         "or say where it is in SALLYPORT_BUILD")
 
 
