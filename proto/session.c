@@ -194,8 +194,11 @@ uint64_t session_deadline(const struct session *s, unsigned slot)
     uint64_t deadline;
 
     assert(slot < SLOTS_MAX);
-    if (!at->has_link || s->error != ERR_OK) {
+    if (!at->has_link) {
         return UINT64_MAX;
+    }
+    if (s->error != ERR_OK) {
+        return 0; /* session_tick() will say so */
     }
     deadline = liveness_deadline(&at->liveness, s->live > 0);
     if (at->log.frames.count > 0 &&

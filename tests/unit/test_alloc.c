@@ -1,0 +1,143 @@
+/*
+ * Goal: no allocation of proto/ that fails crashes, leaks or stalls; it is an
+ * error or a reset. One exchange is played again and again, each time with a
+ * later allocation failing, till none is left to fail.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/support/fail_alloc.h"
+#include "tests/support/pair.h"
+
+#define ROUNDS_MAX 500u
+#define STEP 700u
+
+static const struct session_limits limits = {
+    .window_first = 20000, .streams_max = 10, .tunnels_max = 3, .grace_s = 45
+};
+
+struct ends {
+    struct session *relay;
+    struct session *client;
+    uint64_t now_us;
+};
+
+static struct session *new_session(enum session_role role)
+{
+    struct session_options o = { .role = role,
+                                 .own = limits,
+                                 .peer = limits,
+                                 .receive_max = RECEIVE_POOL_SESSION };
+    struct session *s = session_new(&o, 1000);
+
+    if (s != NULL) {
+        session_link_up(s, 0, 1000);
+    }
+    return s;
+}
+
+static void answer(struct session *s, const struct session_event *event)
+{
+    struct chunk *c;
+
+    if (session_write_head(s, event->stream, HEAD_FINAL, event->bytes, false) !=
+        ERR_OK) {
+        return;
+    }
+    c = chunk_new(FRAME_PAYLOAD_MAX);
+    if (c != NULL) {
+        memset(chunk_tail(c), 'x', FRAME_PAYLOAD_MAX);
+        chunk_grow(c, FRAME_PAYLOAD_MAX);
+        if (session_write_take(s, event->stream, c) == ERR_OK &&
+            session_write_fin(s, event->stream) == ERR_OK) {
+            session_stop(s, event->stream);
+        }
+    }
+}
+
+/* Carry what |from| has to |to| in pieces; false when one is dead. */
+static bool carry(struct ends *e, struct session *from, struct session *to,
+                  bool is_client)
+{
+    while (session_has_output(from, 0)) {
+        struct span frame = session_output(from, 0, e->now_us);
+
+        while (frame.len > 0) {
+            struct session_event event;
+            size_t used;
+
+            if (session_step(
+                    to, 0, e->now_us,
+                    span_of(frame.data, frame.len < STEP ? frame.len : STEP),
+                    &used, &event) != ERR_OK) {
+                return false;
+            }
+            frame = span_after(frame, used);
+            if (event.kind == EVENT_DATA) {
+                session_consumed(to, event.stream, event.bytes.len);
+            } else if (is_client && event.kind == EVENT_OPEN) {
+                answer(to, &event);
+            }
+        }
+    }
+    return true;
+}
+
+static void play(struct ends *e)
+{
+    static uint8_t head[HEAD_MAX / 2];
+    struct frame_bind bind = { .tunnel = 1 };
+    struct frame_open open = pair_open(1);
+    uint32_t id;
+    bool is_alive;
+
+    if (session_bind(e->client, &bind) != ERR_OK ||
+        session_open(e->relay, &open, span_of(head, sizeof(head)), false,
+                     &id) != ERR_OK ||
+        session_open(e->relay, &open, span_text("get"), true, &id) != ERR_OK) {
+        return;
+    }
+    do {
+        is_alive = carry(e, e->client, e->relay, false) &&
+                   carry(e, e->relay, e->client, true);
+        e->now_us += ACK_DELAY_US;
+    } while (is_alive && (session_has_output(e->relay, 0) ||
+                          session_has_output(e->client, 0)));
+    session_reset(e->relay, id, ERR_CANCEL);
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+    bool has_failed = true;
+    unsigned long count = 0;
+
+    (void)state;
+    while (has_failed) {
+        struct ends e = { .now_us = 2000 };
+
+        assert_true(++count < ROUNDS_MAX);
+        fail_alloc_after(count);
+        e.relay = new_session(SESSION_RELAY);
+        e.client = new_session(SESSION_CLIENT);
+        if (e.relay != NULL && e.client != NULL) {
+            play(&e);
+        }
+        has_failed = fail_alloc_stop();
+        session_free(e.relay);
+        session_free(e.client);
+    }
+    assert_true(count > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_allocation_may_fail),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
