@@ -205,6 +205,19 @@ static void dial_add_all(struct dial *d, const struct addrinfo *list)
     }
 }
 
+static const char *resolve_why(int status)
+{
+    switch (status) {
+    case 0:
+    case UV_EAI_NODATA:
+        return "the host name has no address";
+    case UV_EAI_NONAME:
+        return "there is no such host name";
+    default:
+        return uv_strerror(status);
+    }
+}
+
 static void on_dial_resolved(uv_getaddrinfo_t *request, int status,
                              struct addrinfo *list)
 {
@@ -234,9 +247,7 @@ static void on_dial_resolved(uv_getaddrinfo_t *request, int status,
     }
     uv_freeaddrinfo(list);
     if (d->count == 0) {
-        dial_say(d, ERR_RESOLVE,
-                 status == 0 ? "the host name has no address"
-                             : uv_strerror(status));
+        dial_say(d, ERR_RESOLVE, resolve_why(status));
         dial_done(d, NULL, ERR_RESOLVE);
         return;
     }
