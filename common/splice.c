@@ -11,7 +11,7 @@
 void splice_wake(struct splice *s)
 {
     if (!s->is_freed) {
-        loop_flush_later(conn_loop(s->conn), &s->turn);
+        loop_flush_later(s->loop, &s->turn);
     }
 }
 
@@ -42,6 +42,7 @@ struct splice *splice_new(const struct splice_options *o)
         return NULL;
     }
     s->conn = o->conn;
+    s->loop = conn_loop(o->conn);
     s->carrier = o->carrier;
     s->parser = o->parser;
     s->on_event = o->on_event;
@@ -59,7 +60,7 @@ void splice_free(struct splice *s)
     }
     if (!s->is_freed) {
         s->is_freed = true;
-        loop_flush_cancel(conn_loop(s->conn), &s->turn);
+        loop_flush_cancel(s->loop, &s->turn);
     }
     if (s->depth == 0) {
         free(s);
@@ -135,7 +136,10 @@ void splice_conn(struct splice *s, enum conn_event event)
         s->has_eof = true;
         break;
     case CONN_DOWN:
-        splice_stop(s, SPLICE_CUT, conn_why(s->conn));
+        s->has_eof = true;
+        if (!splice_in_is_answered(s)) {
+            splice_stop(s, SPLICE_CUT, conn_why(s->conn));
+        }
         break;
     }
     splice_settle(s);
@@ -176,6 +180,13 @@ struct head *splice_head(struct splice *s)
 enum head_kind splice_head_kind(const struct splice *s)
 {
     return s->head_kind;
+}
+
+bool splice_may_reuse(const struct splice *s)
+{
+    return s->in == IN_ENDED && s->out == OUT_ENDED && !s->is_raw &&
+           !s->has_eof && conn_error(s->conn) == ERR_OK &&
+           conn_input(s->conn).len == 0 && h1_parser_keeps_alive(s->parser);
 }
 
 uint64_t splice_bytes_in(const struct splice *s)

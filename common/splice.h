@@ -24,11 +24,13 @@ enum splice_event {
                        after it stays unread in it, up to CONN_MORE_MAX */
     SPLICE_BAD,     /* conn: not HTTP: splice_why(), splice_status() */
     SPLICE_CUT,     /* conn: ended or failed in the middle of things (the
-                       visitor left; the service broke off); or the stream's
-                       body does not fit its head: splice_why(). Close it */
+                       visitor left; the service broke off before its answer
+                       was whole); or the stream's body does not fit its head:
+                       splice_why(). Close it */
     SPLICE_RAW_END, /* raw: both directions have ended */
-    SPLICE_OUT_END  /* stream: its message was written to the conn whole and
-                       handed to the kernel; not in raw mode */
+    SPLICE_OUT_END  /* stream: its message has ended and was handed to the
+                       kernel (or dropped, when a service that has answered
+                       closed without reading it); not in raw mode */
 };
 
 struct splice;
@@ -106,6 +108,10 @@ void splice_resume(struct splice *s);
  * read and drop up to DISCARD_AFTER_STOP_MAX bytes, then read no more.
  */
 void splice_discard(struct splice *s);
+
+/* Whether both messages ended so that the conn can carry others: kept alive,
+ * nothing unread, no end in sight. */
+bool splice_may_reuse(const struct splice *s);
 
 /* Counters for the request line on the screen: body bytes each way. */
 uint64_t splice_bytes_in(const struct splice *s);

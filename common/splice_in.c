@@ -223,6 +223,10 @@ void splice_in_pump(struct splice *s)
 {
     bool goes_on = true;
 
+    if (s->in == IN_HOLD || s->in == IN_RAW) {
+        /* An upgraded connection lives long: not with its head. */
+        h1_parser_drop_head(s->parser);
+    }
     while (goes_on) {
         switch (s->in) {
         case IN_HTTP:
@@ -261,6 +265,11 @@ static void splice_eof_of_message(struct splice *s)
     }
 }
 
+bool splice_in_is_answered(const struct splice *s)
+{
+    return s->in == IN_ENDED && h1_parser_role(s->parser) == H1_RESPONSES;
+}
+
 /* The conn has ended and all of its bytes were used. */
 static void splice_eof(struct splice *s)
 {
@@ -272,9 +281,15 @@ static void splice_eof(struct splice *s)
         (void)!session_write_fin(s->carrier->session, s->stream);
         s->in = IN_RAW_ENDED;
         break;
+    case IN_ENDED:
+        if (splice_in_is_answered(s)) {
+            splice_out_drop(s);
+            break;
+        }
+        splice_stop(s, SPLICE_CUT, "the connection ended");
+        break;
     case IN_DISCARD:
     case IN_HOLD:
-    case IN_ENDED:
         splice_stop(s, SPLICE_CUT, "the connection ended");
         break;
     case IN_RAW_ENDED:

@@ -23,6 +23,13 @@ void splice_out_credit(struct splice *s)
     }
 }
 
+void splice_out_drop(struct splice *s)
+{
+    if (s->out == OUT_OPEN) {
+        s->out = OUT_DROPPED;
+    }
+}
+
 /* Nothing more can be written: the owner is told at the end of the tick. */
 static void splice_break(struct splice *s, const char *why)
 {
@@ -174,6 +181,9 @@ void splice_data(struct splice *s, const struct session_event *event)
     s->received += bytes.len;
     if (s->out != OUT_OPEN) {
         /* Nobody reads it any more, but its credit goes back. */
+        if (s->out == OUT_DROPPED && event->fin) {
+            s->out = OUT_FINISHED;
+        }
         splice_wake(s);
         return;
     }

@@ -21,11 +21,13 @@ enum splice_out {
     OUT_OPEN,
     OUT_FINISHED, /* the FIN came; what is queued is still leaving */
     OUT_ENDED,
-    OUT_BROKEN /* does not fit its head: nothing more is written */
+    OUT_DROPPED, /* nobody reads it any more: dropped till the FIN */
+    OUT_BROKEN   /* does not fit its head: nothing more is written */
 };
 
 struct splice {
     struct conn *conn;
+    struct loop *loop; /* the conn's: the owner may abort that first */
     struct carrier *carrier;
     struct h1_parser *parser;
     splice_fn *on_event;
@@ -57,7 +59,7 @@ struct splice {
 /* The loop's time. */
 static inline uint64_t splice_now(const struct splice *s)
 {
-    return conn_loop(s->conn)->now_us;
+    return s->loop->now_us;
 }
 
 /* Look at |s| again at the end of this tick. */
@@ -73,6 +75,12 @@ void splice_stop(struct splice *s, enum splice_event event, const char *why);
 /* Inward: move what can be moved; and the end of the conn, when it is due. */
 void splice_in_pump(struct splice *s);
 void splice_in_look_at_eof(struct splice *s);
+
+/* Whether the service's answer is whole: its conn may end now. */
+bool splice_in_is_answered(const struct splice *s);
+
+/* Outward: nobody reads any more, but the inward message was whole. */
+void splice_out_drop(struct splice *s);
 
 /* Outward: give back the credit of what has left for the kernel. */
 void splice_out_credit(struct splice *s);

@@ -357,6 +357,48 @@ static void test_the_stall_clock_runs_while_a_body_is_awaited(void **state)
     assert_true(splice_moved_us(w->edge.splice) + 15000 < w->loop.now_us);
 }
 
+/* "413" and a close, while a long upload is under way. */
+static void test_an_early_answer_survives_the_services_close(void **state)
+{
+    struct splice_world *w = *state;
+    size_t len = 8 * MIB;
+    char *bytes = pattern(len);
+    const char *answer = "HTTP/1.1 413 Content Too Large\r\n"
+                         "connection: close\r\ncontent-length: 5\r\n\r\nlarge";
+
+    splice_world_say(&w->visitor, "PUT / HTTP/1.1\r\nHost: a.test\r\n"
+                                  "Content-Length: 8388608\r\n\r\n");
+    splice_world_until_got(w, &w->service, 10);
+    w->service.is_deaf = true;
+    splice_world_send(&w->visitor, bytes, len);
+    splice_world_settle(w);
+    splice_world_say(&w->service, answer);
+    splice_world_until(w, &w->local.in_end);
+    (void)close(w->service.fd);
+    w->service.fd = -1;
+    splice_world_until(w, &w->edge.out_end);
+    splice_world_settle(w);
+    assert_string_equal(w->visitor.got + w->visitor.got_len - 5, "large");
+    assert_int_equal(w->local.cut, 0);
+    assert_false(splice_may_reuse(w->local.splice));
+    free(bytes);
+}
+
+static void test_a_kept_alive_conn_may_be_reused(void **state)
+{
+    struct splice_world *w = *state;
+
+    splice_world_say(&w->visitor, GET);
+    splice_world_until(w, &w->local.out_end);
+    splice_world_say(&w->service, "HTTP/1.1 204 No Content\r\n\r\n");
+    splice_world_until(w, &w->edge.out_end);
+    assert_true(splice_may_reuse(w->local.splice));
+    assert_true(splice_may_reuse(w->edge.splice));
+    (void)shutdown(w->service.fd, 1);
+    splice_world_settle(w);
+    assert_false(splice_may_reuse(w->local.splice));
+}
+
 /* Run exchanges whose owners free their splice at the first event. */
 static void test_a_splice_may_be_freed_at_any_event(void **state)
 {
@@ -404,6 +446,8 @@ int main(void)
         SPLICE_TEST(test_after_stop_a_short_rest_is_read_to_its_end),
         SPLICE_TEST(test_the_stall_clock_stands_while_nobody_waits),
         SPLICE_TEST(test_the_stall_clock_runs_while_a_body_is_awaited),
+        SPLICE_TEST(test_an_early_answer_survives_the_services_close),
+        SPLICE_TEST(test_a_kept_alive_conn_may_be_reused),
         SPLICE_TEST(test_a_splice_may_be_freed_at_any_event),
     };
 
