@@ -105,10 +105,7 @@ static void on_broken(struct local *l, enum err error)
 /* Both directions are over: keep the connection for this visitor, or not. */
 static void finish(struct local *l)
 {
-    bool is_good = !l->is_raw && h1_parser_keeps_alive(l->near.parser) &&
-                   conn_input(l->near.conn).len == 0;
-
-    if (is_good) {
+    if (splice_may_reuse(l->splice)) {
         struct pooled idle = l->near;
 
         l->report.bytes_out = splice_bytes_in(l->splice);
