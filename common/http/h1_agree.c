@@ -134,6 +134,15 @@ static bool h1_agree_framing(const llhttp_t *parser, const struct head_check *c)
            (!has_length || parser->content_length == c->length);
 }
 
+/* llhttp speaks RTSP and ICE too; their methods, and HTTP/2's preface, are not
+ * HTTP/1's. */
+static bool h1_agree_knows_method(const llhttp_t *parser, llhttp_errno_t status)
+{
+    return status != HPE_INVALID_METHOD && parser->method != HTTP_PRI &&
+           parser->method != HTTP_SOURCE &&
+           (parser->method < HTTP_DESCRIBE || parser->method > HTTP_FLUSH);
+}
+
 enum h1_verdict h1_agree(struct span head, enum head_check_kind kind,
                          const struct head_check *c, const struct head *h)
 {
@@ -154,7 +163,7 @@ enum h1_verdict h1_agree(struct span head, enum head_check_kind kind,
     parser.data = &w;
 
     status = llhttp_execute(&parser, (const char *)head.data, head.len);
-    if (status == HPE_INVALID_METHOD) {
+    if (kind == HEAD_CHECK_REQUEST && !h1_agree_knows_method(&parser, status)) {
         return H1_NO_METHOD;
     }
     if (status != HPE_PAUSED || !w.is_complete || w.differs ||
