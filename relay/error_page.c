@@ -56,7 +56,7 @@ static const struct page_text texts[] = {
         "is just reconnecting." },
     [PAGE_BUSY] = { 503, "busy", "Too many requests at once",
         "The tunnel {host} has as many requests under way as it may have.",
-        "Try again in a moment. The relay's operator can raise streams_max." },
+        "Try again in a moment. The relay's operator can raise `streams`." },
 };
 /* clang-format on */
 

@@ -281,9 +281,9 @@ static enum err open_certs(struct worker *w)
         }
         w->local_ca_us = w->loop.now_us;
         folders[1] = ca.folder;
-        LOG(LOG_INFO, "local-ca", log_text("file", ca.ca_file),
-            log_text("trust", "curl --cacert FILE, or import it as an "
-                              "authority where the browser runs"));
+        if (!ca.is_new_ca) {
+            LOG(LOG_INFO, "local-ca", log_text("file", ca.ca_file));
+        }
     }
     w->certs = certs_new(folders, CERTS_FOLDERS_MAX);
     if (w->certs == NULL ||
@@ -333,7 +333,12 @@ static enum err open_door(struct worker *w, const char *text, listener_fn *fn,
     if (address_parse(text, &at) != ERR_OK ||
         listener_open(&w->loop, (struct sockaddr *)&at, fn, w, out, &why) !=
             ERR_OK) {
-        return say(ERR_IO, "cannot listen on", text, why);
+        (void)say(ERR_IO, "cannot listen on", text, why);
+        (void)fprintf(stderr,
+                      "End what uses the port (`ss -ltnp` shows it), or choose "
+                      "another one with --%s.\n",
+                      fn == edge_accept ? "listen" : "redirect-listen");
+        return ERR_IO;
     }
     listener_name(*out, &at);
     address_text(&at, bound, sizeof(bound));
@@ -428,6 +433,9 @@ int worker_run(const struct relay_settings *settings)
     loop_run(&w.loop);
     loop_close(&w.loop);
     free_all(&w);
+    if (e != ERR_OK) {
+        return 1;
+    }
     LOG(LOG_INFO, "relay-ended", log_text("domain", settings->domain));
-    return e == ERR_OK ? 0 : 1;
+    return 0;
 }
