@@ -74,6 +74,9 @@ void conn_wake(struct conn *c);
 /* The handshake is done, or there is none. */
 void conn_now_up(struct conn *c);
 
+/* The options that every socket of ours gets. */
+void conn_socket_tune(struct conn *c);
+
 /* Start or stop libuv's reading as the state of |c| wants it. */
 void conn_read_update(struct conn *c);
 

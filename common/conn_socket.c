@@ -1,0 +1,71 @@
+/*
+ * The socket under a connection: its options and its two addresses.
+ */
+#include <uv.h>
+
+#include "common/address.h"
+#include "common/conn_private.h"
+#include "common/platform.h"
+
+#define LINK_UNSENT_LOW_MARK (128u * KIB)
+
+void conn_socket_tune(struct conn *c)
+{
+    struct sockaddr_storage peer;
+    uv_os_fd_t fd;
+
+    uv_tcp_nodelay(&c->tcp, 1);
+    conn_peer(c, &peer);
+    /* BBR, the default of many servers, costs a third more CPU for each byte
+     * between programs of one machine, and there is nothing to probe there. */
+    if (address_is_loopback(&peer) &&
+        uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+        platform_congestion(fd, "cubic");
+    }
+}
+
+void conn_peer(const struct conn *c, struct sockaddr_storage *out)
+{
+    int size = sizeof(*out);
+
+    *out = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)out, &size) != 0) {
+        out->ss_family = AF_UNSPEC;
+    }
+}
+
+void conn_name(const struct conn *c, struct sockaddr_storage *out)
+{
+    int size = sizeof(*out);
+
+    *out = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+    if (uv_tcp_getsockname(&c->tcp, (struct sockaddr *)out, &size) != 0) {
+        out->ss_family = AF_UNSPEC;
+    }
+}
+
+void conn_keep_alive(struct conn *c)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+        platform_keep_alive(fd, TCP_KEEPALIVE_FIRST_S, TCP_KEEPALIVE_EACH_S,
+                            TCP_KEEPALIVE_COUNT);
+    }
+}
+
+void conn_tune_link(struct conn *c)
+{
+    struct sockaddr_storage peer;
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0) {
+        return;
+    }
+    platform_user_timeout(fd, TCP_USER_TIMEOUT_US);
+    platform_unsent_low_mark(fd, LINK_UNSENT_LOW_MARK);
+    conn_peer(c, &peer);
+    if (!address_is_loopback(&peer)) {
+        platform_congestion(fd, "bbr");
+    }
+}
