@@ -185,14 +185,18 @@ static void log_line(const struct exchange *x)
         log_u64("out", splice_bytes_out(x->splice)));
 }
 
-/* Take |x| apart. A stream that still lives is reset with |code|. */
+/*
+ * Take |x| apart. A stream that still lives is reset with |code|, but not one
+ * that only waits for its last bytes to be sent: a reset would discard them.
+ */
 static void dismantle(struct exchange *x, enum err code)
 {
     struct session *s = x->session->carrier.session;
+    bool is_whole = x->in_ended && x->out_ended;
 
     log_line(x);
     if (x->stream != 0) {
-        if (session_has_stream(s, x->stream)) {
+        if (!is_whole && session_has_stream(s, x->stream)) {
             session_reset(s, x->stream, code);
         }
         session_set_owner(s, x->stream, NULL);

@@ -81,6 +81,8 @@ void exchange_response_spliced(struct splice *s, enum splice_event event,
         look_at_end(x);
         break;
     case SPLICE_RAW_END:
+        x->in_ended = true;
+        x->out_ended = true;
         exchange_finish(x, EXCHANGE_LINGER, ERR_OK);
         break;
     case SPLICE_BAD:
