@@ -18,9 +18,10 @@ struct local {
     const struct local_tunnel *tunnel;
     uint32_t stream; /* 0: the session no longer knows it */
     uint32_t visitor_conn;
-    struct chunk *block;      /* the request's encoded head */
-    struct chunk_queue early; /* body that came before the connection */
-    bool has_early_fin;
+    struct chunk *block;          /* the request's encoded head */
+    struct chunk_queue early;     /* body that came before the connection, */
+    struct chunk *early_trailers; /* its trailers, */
+    bool has_early_fin;           /* and its end */
     struct dial *dial;
     struct pooled near; /* the connection to the service */
     struct splice *splice;
@@ -43,6 +44,7 @@ static void local_free(struct local *l)
     h1_parser_free(l->near.parser);
     chunk_free(l->block);
     chunk_queue_clear(&l->early);
+    chunk_free(l->early_trailers);
     free(l);
 }
 
@@ -237,7 +239,25 @@ static enum err write_request(struct local *l)
     return splice_write_head(l->splice, &h, NULL);
 }
 
-/* Body bytes that came while there was no connection. */
+/* The request's trailers, encoded in |block|. False: |l| is gone. */
+static bool write_trailers(struct local *l, struct span block)
+{
+    const char *why;
+    struct head h;
+
+    if (head_decode(block, &h, &why) != ERR_OK) {
+        break_off(l, ERR_HEAD);
+        return false;
+    }
+    fields_trailers(&h);
+    if (splice_write_trailers(l->splice, &h) != ERR_OK) {
+        break_off(l, ERR_SERVICE_BROKE);
+        return false;
+    }
+    return true;
+}
+
+/* What came of the body while there was no connection. */
 static void write_early(struct local *l)
 {
     struct session_event event = { .kind = EVENT_DATA, .stream = l->stream };
@@ -245,11 +265,16 @@ static void write_early(struct local *l)
 
     while ((c = chunk_queue_take(&l->early)) != NULL) {
         event.bytes = chunk_span(c);
-        event.fin = l->has_early_fin && l->early.count == 0;
-        l->has_early_fin = l->has_early_fin && !event.fin;
         splice_data(l->splice, &event);
         chunk_free(c);
     }
+    c = l->early_trailers;
+    l->early_trailers = NULL;
+    if (c != NULL && !write_trailers(l, chunk_span(c))) {
+        chunk_free(c);
+        return;
+    }
+    chunk_free(c);
     if (l->has_early_fin) {
         l->has_early_fin = false;
         event.bytes = span_of(NULL, 0);
@@ -389,25 +414,18 @@ static void keep_early(struct local *l, const struct session_event *event)
     chunk_queue_put(&l->early, c);
 }
 
+/* Trailers are one block, and the last thing but FIN. */
 static void on_trailers(struct local *l, const struct session_event *event)
 {
-    const char *why;
-    struct head h;
-
     if (l->splice == NULL) {
         l->has_early_fin = l->has_early_fin || event->fin;
+        l->early_trailers = chunk_copy(event->bytes);
+        if (l->early_trailers == NULL) {
+            break_off(l, ERR_NOMEM);
+        }
         return;
     }
-    if (head_decode(event->bytes, &h, &why) != ERR_OK) {
-        break_off(l, ERR_HEAD);
-        return;
-    }
-    fields_trailers(&h);
-    if (splice_write_trailers(l->splice, &h) != ERR_OK) {
-        break_off(l, ERR_SERVICE_BROKE);
-        return;
-    }
-    if (event->fin) {
+    if (write_trailers(l, event->bytes) && event->fin) {
         struct session_event last = { .kind = EVENT_DATA,
                                       .stream = l->stream,
                                       .fin = true };
