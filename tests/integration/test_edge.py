@@ -60,7 +60,6 @@ def _place(tmp_path_factory):
     place = Place(str(tmp_path_factory.mktemp("edge")))
     yield place
     place.close()
-    children.stop_all()
 
 
 def get(path, *fields, method="GET", host=NAME):

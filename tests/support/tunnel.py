@@ -137,6 +137,18 @@ class Client:
         if done.returncode != 0:
             raise children.Died(f"login failed: {done.stdout}{done.stderr}")
 
+    def configure(self, text="", tunnels=None):
+        """Write the settings file: |text|, and a map of tunnels."""
+        folder = os.path.join(self.folder, "config", "sallyport")
+        os.makedirs(folder, exist_ok=True)
+        lines = [text, *(["tunnels:"] if tunnels else [])]
+        for key, items in (tunnels or {}).items():
+            lines += [f"  {key}:"]
+            lines += [f"    {name}: {value}" for name, value in items.items()]
+        with open(os.path.join(folder, "config.yaml"), "w",
+                  encoding="utf-8") as out:
+            out.write("\n".join(lines) + "\n")
+
     def start(self, *words):
         """Start a command that goes on, with JSON lines; does not wait."""
         self._runs += 1
