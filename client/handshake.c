@@ -73,6 +73,7 @@ static void finish(struct handshake *h, enum err error,
 
 static void fail(struct handshake *h, enum err error, const char *why)
 {
+    assert(error != ERR_OK);
     snprintf(h->why, sizeof(h->why), "%s", why);
     finish(h, error, NULL);
 }
