@@ -279,6 +279,53 @@ static void test_an_ack_of_what_was_not_sent_is_refused(void **state)
     refuse(p->client.session, bytes_number(0, FRAME_ACK, 1, 8), ERR_PROTOCOL);
 }
 
+static void test_a_malformed_open_is_refused(void **state)
+{
+    struct pair *p = *state;
+    uint8_t bytes[64];
+    struct span open = bytes_open(4, WHOLE, 1, 1000, span_text("x"));
+
+    memcpy(bytes, open.data, open.len);
+    bytes[FRAME_HEADER_LEN + 6] = 9; /* no such kind of stream */
+    refuse(p->client.session, span_of(bytes, open.len), ERR_PROTOCOL);
+}
+
+static void test_a_coming_key_is_told(void **state)
+{
+    struct pair *p = *state;
+    static const uint8_t both[KEY_LEN + SIGNATURE_LEN] = { 7 };
+    struct session_event event =
+        feed(p->client.session,
+             bytes_frame(0, FRAME_NEXT_KEY, 0, span_of(both, sizeof(both))));
+
+    assert_int_equal(event.kind, EVENT_NEXT_KEY);
+    assert_int_equal(event.bytes.len, sizeof(both));
+    assert_int_equal(event.bytes.data[0], 7);
+}
+
+static void test_a_dead_session_takes_nothing_more(void **state)
+{
+    struct pair *p = *state;
+    struct session *s = p->relay.session;
+    struct frame_open open = pair_open(1);
+    struct chunk *c = chunk_copy(span_text("x"));
+    uint32_t id;
+
+    refuse(s, bytes_number(4, FRAME_WINDOW, 6, 4), ERR_PROTOCOL);
+    assert_int_equal(session_open(s, &open, span_text("x"), false, &id),
+                     ERR_PROTOCOL);
+    assert_int_equal(session_write_take(s, 2, c), ERR_PROTOCOL);
+    assert_int_equal(session_write_fin(s, 2), ERR_PROTOCOL);
+    assert_int_equal(
+        session_write_head(s, 2, HEAD_TRAILERS, span_text("x"), true),
+        ERR_PROTOCOL);
+    assert_int_equal(session_bound(s, 1, span_text("https://x")), ERR_PROTOCOL);
+    assert_int_equal(session_goaway(s, ERR_SHUTDOWN, span_text("bye")),
+                     ERR_PROTOCOL);
+    assert_int_equal(session_room(s, 2), 0);
+    session_reset(s, 2, ERR_CANCEL);
+}
+
 static void test_an_optional_frame_is_skipped_and_counted(void **state)
 {
     struct pair *p = *state;
@@ -345,6 +392,9 @@ int main(void)
         CASE(test_a_head_in_pieces_is_one_event),
         CASE(test_a_window_past_the_largest_is_refused),
         CASE(test_an_ack_of_what_was_not_sent_is_refused),
+        CASE(test_a_malformed_open_is_refused),
+        CASE(test_a_coming_key_is_told),
+        CASE(test_a_dead_session_takes_nothing_more),
         CASE(test_an_optional_frame_is_skipped_and_counted),
         CASE(test_frames_of_the_other_side_are_refused),
         CASE(test_a_verdict_for_a_tunnel_given_up_is_dropped),

@@ -344,6 +344,25 @@ static void test_frames_in_single_bytes_are_the_same_events(void **state)
     expect_bytes(&event, "body");
 }
 
+static void test_a_silent_peer_ends_the_link_not_the_session(void **state)
+{
+    struct pair *p = setup(state);
+    uint32_t id = open_both(p);
+    enum err error = ERR_OK;
+
+    for (unsigned second = 0; error == ERR_OK && second < 60; second++) {
+        p->now_us += US_PER_S;
+        error = session_tick(p->relay.session, 0, p->now_us);
+    }
+    assert_int_equal(error, ERR_TIMEOUT);
+    assert_in_range(p->now_us, 15 * US_PER_S, 17 * US_PER_S);
+    assert_string_equal(session_why(p->relay.session), "no answer to PING");
+    session_link_lost(p->relay.session, 0, p->now_us);
+    assert_true(session_has_stream(p->relay.session, id));
+    assert_memory_equal(session_id(p->relay.session),
+                        session_id(p->client.session), SESSION_ID_LEN);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -360,6 +379,7 @@ int main(void)
         CASE(test_tunnels_are_bound_and_refused),
         CASE(test_after_goaway_nothing_is_opened),
         CASE(test_a_lost_link_leaves_the_streams_alive),
+        CASE(test_a_silent_peer_ends_the_link_not_the_session),
         CASE(test_frames_in_single_bytes_are_the_same_events),
     };
 
