@@ -48,6 +48,9 @@ struct h1_parser {
     struct span body;
 };
 
+/* One for each kept-alive connection. */
+_Static_assert(sizeof(struct h1_parser) <= 256, "idle parsers stay small");
+
 struct h1_parser *h1_parser_new(enum h1_role role)
 {
     struct h1_parser *p = calloc(1, sizeof(*p));
