@@ -88,6 +88,8 @@ static void splice_in_end(struct splice *s)
     if (s->in == IN_HTTP) {
         /* A stream that is gone needs none. */
         (void)!session_write_fin(s->carrier->session, s->stream);
+        /* Now, because the owner may free the splice when it is told. */
+        link_wake_carrier(s->carrier);
     }
     s->in = IN_ENDED;
     splice_tell(s, SPLICE_IN_END);
