@@ -83,9 +83,10 @@ static void line_put_value(struct line *l, struct span v)
     }
     line_put_text(l, "\"");
     for (size_t i = 0; i < v.len; i++) {
-        char bytes[4];
+        char bytes[4] = "";
+        size_t count = escape_byte(v.data[i], bytes);
 
-        line_put(l, bytes, escape_byte(v.data[i], bytes));
+        line_put(l, bytes, count);
     }
     line_put_text(l, is_cut ? "...\"" : "\"");
 }
@@ -106,10 +107,6 @@ static void line_put_pair(struct line *l, const struct log_pair *p)
         break;
     case LOG_KIND_U64:
         (void)snprintf(number, sizeof(number), "%" PRIu64, p->as.u64);
-        line_put_text(l, number);
-        break;
-    case LOG_KIND_I64:
-        (void)snprintf(number, sizeof(number), "%" PRId64, p->as.i64);
         line_put_text(l, number);
         break;
     }

@@ -14,12 +14,11 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 /* One pair; made by the inline functions below, ends with LOG_END. */
 struct log_pair {
     const char *key; /* NULL ends the list */
-    enum { LOG_KIND_TEXT, LOG_KIND_SPAN, LOG_KIND_U64, LOG_KIND_I64 } kind;
+    enum { LOG_KIND_TEXT, LOG_KIND_SPAN, LOG_KIND_U64 } kind;
     union {
         const char *text;
         struct span span;
         uint64_t u64;
-        int64_t i64;
     } as;
 };
 
