@@ -5,10 +5,12 @@
 #include "common/folders.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FOLDERS_OURS "sallyport"
 
@@ -73,6 +75,21 @@ enum err folders_make(const char *path, const char **why)
     }
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
         *why = strerror(ENOTDIR);
+        return ERR_FILE;
+    }
+    return ERR_OK;
+}
+
+enum err folders_become_owner(const char *path, const char **why)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(path, &st) != 0 || st.st_uid == 0) {
+        return ERR_OK;
+    }
+    if (setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 ||
+        setuid(st.st_uid) != 0) {
+        *why = strerror(errno);
         return ERR_FILE;
     }
     return ERR_OK;

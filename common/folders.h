@@ -29,4 +29,11 @@ MUST_CHECK enum err folders_join(const char *folder, const char *name,
  */
 MUST_CHECK enum err folders_make(const char *path, const char **why);
 
+/*
+ * Root goes on as the owner of |path|, for good, when that is somebody else:
+ * what an operator's command writes must stay the service's own. Nothing
+ * happens for other users, or when |path| is not there. ERR_FILE with |*why|.
+ */
+MUST_CHECK enum err folders_become_owner(const char *path, const char **why);
+
 #endif

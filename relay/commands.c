@@ -11,6 +11,7 @@
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "common/folders.h"
 #include "common/invitation.h"
 #include "common/keys.h"
 #include "relay/admin.h"
@@ -27,11 +28,18 @@ static int complain(const char *what, const char *why)
     return EXIT_FAILED;
 }
 
-/* The store of |s|, or NULL with what is wrong said. */
+/* The store of |s|, or NULL with what is wrong said. Root uses it as the
+ * relay's own user: files of root's in it would stop the relay. */
 static struct store *open_store(const struct relay_settings *s)
 {
-    struct store *store = store_new();
+    struct store *store;
+    const char *why = "";
 
+    if (folders_become_owner(s->state, &why) != ERR_OK) {
+        (void)complain(s->state, why);
+        return NULL;
+    }
+    store = store_new();
     if (store == NULL) {
         (void)complain(error_text(ERR_NOMEM), "");
         return NULL;
