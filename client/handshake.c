@@ -262,26 +262,6 @@ static void on_conn(struct conn *c, enum conn_event event, void *owner)
     }
 }
 
-/* A relay agrees on our ALPN; what does not is no relay. */
-static void check_alpn(struct handshake *h)
-{
-    char issuer[128];
-
-    if (span_equal(tls_alpn(conn_tls(h->conn)), span_text(LINK_ALPN))) {
-        send_login(h);
-        return;
-    }
-    tls_peer_issuer(conn_tls(h->conn), issuer, sizeof(issuer));
-    snprintf(h->why, sizeof(h->why),
-             "%s:%u answers TLS, but it is no Sallyport relay: either the "
-             "address is wrong, or something in between ends the TLS "
-             "connection (an intercepting proxy); its certificate comes "
-             "from %s",
-             h->relay.host, (unsigned)h->relay.port,
-             issuer[0] == '\0' ? "nobody known" : issuer);
-    finish(h, ERR_TLS, NULL);
-}
-
 static void on_dial(struct conn *c, enum err error, const char *why,
                     void *owner)
 {
@@ -296,7 +276,7 @@ static void on_dial(struct conn *c, enum err error, const char *why,
     }
     h->conn = c;
     conn_set_owner(c, on_conn, h);
-    check_alpn(h);
+    send_login(h);
 }
 
 static void on_deadline(void *owner)

@@ -247,8 +247,8 @@ static enum tls_status check_alpn(struct tls *t)
     }
     tls_peer_issuer(t, issuer, sizeof(issuer));
     tls_failed(t,
-               "no Sallyport relay, or something between ends the TLS; "
-               "certificate issued by",
+               "no Sallyport relay, or something between ends the TLS (an "
+               "intercepting proxy); its certificate comes from",
                issuer);
     return TLS_FAILED;
 }
