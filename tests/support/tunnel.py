@@ -66,6 +66,15 @@ class Relay:
     def __exit__(self, *_):
         self.stop()
 
+    def take_place_of(self, other):
+        """Be at the address of |other|, which does not run."""
+        with open(self.config, encoding="utf-8") as source:
+            text = source.read()
+        with open(self.config, "w", encoding="utf-8") as out:
+            out.write(text.replace(f"127.0.0.1:{self.port}",
+                                   f"127.0.0.1:{other.port}"))
+        self.port = other.port
+
     def start(self):
         """Start it; back when it accepts connections."""
         self.child = children.Child(
