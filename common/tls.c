@@ -214,7 +214,8 @@ static void explain(struct tls *t, int code)
     ERR_clear_error();
 }
 
-/* What the non-positive |result| of an SSL_ call means. */
+/* What the non-positive |result| of an SSL_ call means. BoringSSL's calls empty
+ * the error queue first, explain() empties it after. */
 static enum tls_status status_of(struct tls *t, int result)
 {
     int code = SSL_get_error(t->ssl, result);
@@ -257,7 +258,6 @@ enum tls_status tls_handshake(struct tls *t)
 {
     int result;
 
-    ERR_clear_error();
     result = SSL_do_handshake(t->ssl);
     return result == 1 ? check_alpn(t) : status_of(t, result);
 }
@@ -268,7 +268,6 @@ enum tls_status tls_read(struct tls *t, uint8_t *out, size_t size, size_t *len)
 
     assert(size > 0 && size <= INT32_MAX);
     *len = 0;
-    ERR_clear_error();
     result = SSL_read(t->ssl, out, (int)size);
     if (result <= 0) {
         return status_of(t, result);
@@ -284,7 +283,6 @@ enum tls_status tls_write(struct tls *t, struct span plain)
     assert(plain.len > 0 && plain.len <= TLS_RECORD_MAX);
     assert(t->out != NULL &&
            t->out->capacity - t->out->len >= TLS_OUT_ROOM(plain.len));
-    ERR_clear_error();
     result = SSL_write(t->ssl, plain.data, (int)plain.len);
     if (result <= 0) {
         /* There was room, so this is no wait but the end. */
