@@ -17,7 +17,8 @@ static bool read_is_wanted(const struct conn *c)
     switch (c->phase) {
     case PHASE_HANDSHAKE:
     case PHASE_UP:
-        return !c->has_eof && !c->is_paused;
+        /* What was left is given out before anything is added to it. */
+        return !c->has_eof && !c->is_paused && (c->in == NULL || c->wants_more);
     case PHASE_LINGER:
         return !c->has_eof;
     case PHASE_CONNECT:
@@ -31,7 +32,18 @@ static bool read_is_wanted(const struct conn *c)
 /* Where received bytes go: behind what conn_more() left, or the spare. */
 static struct chunk *read_target(struct conn *c)
 {
-    return c->in != NULL ? c->in : loop_spare(c->loop);
+    struct chunk *left = c->in;
+
+    if (left == NULL) {
+        return loop_spare(c->loop);
+    }
+    if (chunk_room(left) == 0 || left->len == 0) {
+        /* Consumed from the front meanwhile. conn_more() saw to the rest. */
+        memmove(left->bytes + CHUNK_HEADROOM, left->bytes + left->start,
+                left->len);
+        left->start = CHUNK_HEADROOM;
+    }
+    return left;
 }
 
 /* How many of them a chunk may get. */
@@ -300,6 +312,10 @@ void conn_read_update(struct conn *c)
 
 void conn_read_resume(struct conn *c)
 {
+    if (c->in != NULL && c->in->len == 0) {
+        chunk_free(c->in);
+        c->in = NULL;
+    }
     if (c->phase == PHASE_UP && !c->is_paused && c->in != NULL &&
         !c->wants_more) {
         read_give(c, c->in);

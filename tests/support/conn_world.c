@@ -76,7 +76,7 @@ static void end_data(struct end *e)
 
         if (e->leaves && in.len > 1) {
             e->leaves = false;
-            in.len /= 2;
+            in.len = 1;
             conn_resume(e->conn);
         }
         end_check(e, in);

@@ -24,7 +24,7 @@ struct end {
     uint64_t written;
     bool shuts;          /* after the last byte */
     bool pauses;         /* after each CONN_DATA */
-    bool leaves;         /* half of what came, once, and resumes */
+    bool leaves;         /* all but a byte, once, and resumes */
     bool takes;          /* chunks instead of consuming */
     size_t asks_for;     /* conn_more() until so many are there */
     bool closes_on_data; /* within the event */

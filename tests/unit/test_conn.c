@@ -114,6 +114,36 @@ static void test_more_is_added_to_what_was_left(void **state)
     }
 }
 
+static void test_what_is_left_may_be_consumed_later(void **state)
+{
+    struct world w;
+
+    (void)state;
+    for (unsigned tls = 0; tls < 2; tls++) {
+        world_open(&w);
+        if (tls) {
+            world_tls(&w);
+        }
+        /* Asks for more than comes, then takes what is there elsewhere. */
+        w.server.asks_for = 1000;
+        w.client.to_send = 900;
+        world_connect(&w, 0);
+        while (w.server.conn == NULL || conn_input(w.server.conn).len < 900) {
+            world_step(&w);
+        }
+        conn_consume(w.server.conn, 900);
+        w.server.received = 900;
+        conn_resume(w.server.conn);
+        w.server.asks_for = 0;
+        w.client.to_send = 200 * KIB;
+        end_write(&w.client);
+        while (w.server.received < 900 + 200 * KIB) {
+            world_step(&w);
+        }
+        world_close(&w);
+    }
+}
+
 static void test_more_has_a_bound(void **state)
 {
     struct world w;
@@ -220,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_tls_bytes_arrive_in_order_both_ways),
         cmocka_unit_test(test_what_the_owner_leaves_comes_again),
         cmocka_unit_test(test_more_is_added_to_what_was_left),
+        cmocka_unit_test(test_what_is_left_may_be_consumed_later),
         cmocka_unit_test(test_more_has_a_bound),
         cmocka_unit_test(test_a_pause_holds_back_the_sender),
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
