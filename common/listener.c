@@ -59,7 +59,9 @@ enum err listener_open(struct loop *l, const struct sockaddr *at,
         free(listener);
         return ERR_IO;
     }
-    status = uv_tcp_bind(&listener->tcp, at, 0);
+    /* [::] without 0.0.0.0: who wants both names both. */
+    status = uv_tcp_bind(&listener->tcp, at,
+                         at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
     if (status == 0) {
         /* libuv has set SO_REUSEADDR; a taken port is told here. */
         status = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG,
@@ -68,7 +70,9 @@ enum err listener_open(struct loop *l, const struct sockaddr *at,
     if (status != 0) {
         *why = uv_strerror(status);
         listener_close(listener);
-        return ERR_IO;
+        return status == UV_EAFNOSUPPORT || status == UV_EADDRNOTAVAIL
+                   ? ERR_ABSENT
+                   : ERR_IO;
     }
     *out = listener;
     return ERR_OK;

@@ -12,8 +12,9 @@ struct listener;
 typedef void listener_fn(uv_stream_t *server, void *owner);
 
 /*
- * Listen on |at|, SO_REUSEADDR, backlog 1024. ERR_IO with |*why| (constant or
- * libuv's text), such as "address already in use".
+ * Listen on |at|, SO_REUSEADDR, backlog 1024; [::] takes IPv6 only. ERR_IO with
+ * |*why| (constant or libuv's text), such as "address already in use";
+ * ERR_ABSENT when this machine has no such address, or no IPv6.
  */
 MUST_CHECK enum err listener_open(struct loop *l, const struct sockaddr *at,
                                   listener_fn *fn, void *owner,

@@ -323,16 +323,32 @@ static enum err open_tables(struct worker *w)
     return ERR_OK;
 }
 
+/* A machine without IPv6 is no error as long as there is another address. */
+static bool may_be_absent(const struct sockaddr_storage *at)
+{
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)at;
+
+    return at->ss_family == AF_INET6 &&
+           memcmp(&v6->sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
+}
+
 static enum err open_door(struct worker *w, const char *text, listener_fn *fn,
                           struct listener **out)
 {
     struct sockaddr_storage at;
     char bound[ADDRESS_TEXT_MAX];
     const char *why = "not an address and port";
+    enum err e = address_parse(text, &at);
 
-    if (address_parse(text, &at) != ERR_OK ||
-        listener_open(&w->loop, (struct sockaddr *)&at, fn, w, out, &why) !=
-            ERR_OK) {
+    if (e == ERR_OK) {
+        e = listener_open(&w->loop, (struct sockaddr *)&at, fn, w, out, &why);
+    }
+    if (e == ERR_ABSENT && may_be_absent(&at)) {
+        LOG(LOG_WARN, "not-listening", log_text("on", text),
+            log_text("why", why));
+        return ERR_OK;
+    }
+    if (e != ERR_OK) {
         (void)say(ERR_IO, "cannot listen on", text, why);
         (void)fprintf(stderr,
                       "End what uses the port (`ss -ltnp` shows it), or choose "
@@ -361,12 +377,15 @@ static enum err open_doors(struct worker *w)
     for (size_t i = 0; i < listen->count; i++) {
         TRY(open_door(w, listen->items[i], edge_accept,
                       &w->listeners[w->listener_count]));
-        w->listener_count++;
+        w->listener_count += w->listeners[w->listener_count] != NULL;
+    }
+    if (w->listener_count == 0) {
+        return say(ERR_IO, "cannot listen", "", "no address is left");
     }
     for (size_t i = 0; i < plain->count; i++) {
         TRY(open_door(w, plain->items[i], redirect_accept,
                       &w->redirects[w->redirect_count]));
-        w->redirect_count++;
+        w->redirect_count += w->redirects[w->redirect_count] != NULL;
     }
     return ERR_OK;
 }
