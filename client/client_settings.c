@@ -75,9 +75,13 @@ static enum err on_item(void *settings, const char *key, const void *item,
     return ERR_OK;
 }
 
+/* In the file these stand under each tunnel. */
+static const char *const flags_only[] = { "name", "host-header", NULL };
+
 static const struct settings_table table = {
     .rows = rows,
     .count = sizeof(rows) / sizeof(rows[0]),
+    .flags_only = flags_only,
     .map_key = "tunnels",
     .item_table = &items,
     .item_size = sizeof(struct tunnel_settings),
