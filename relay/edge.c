@@ -200,7 +200,10 @@ fail:
 
 void edge_close_all(struct worker *w)
 {
-    while (w->arrivals != NULL) {
-        drop(w->arrivals, 0);
+    struct arrival *next;
+
+    for (struct arrival *a = w->arrivals; a != NULL; a = next) {
+        next = a->next;
+        drop(a, 0);
     }
 }

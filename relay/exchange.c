@@ -114,7 +114,7 @@ static enum err open_stream(struct exchange *x,
         .address = *v->address,
         .http_version = x->version,
     };
-    struct origin_texts texts;
+    struct origin_texts texts = { 0 };
     struct wire_writer w;
 
     TRY(set_fields(v, &texts));

@@ -415,7 +415,10 @@ fail:
 
 void login_close_all(struct worker *w)
 {
-    while (w->logins != NULL) {
-        drop(w->logins, "the relay ends");
+    struct login_link *next;
+
+    for (struct login_link *k = w->logins; k != NULL; k = next) {
+        next = k->next;
+        drop(k, "the relay ends");
     }
 }

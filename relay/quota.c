@@ -125,6 +125,7 @@ static void forget_oldest(struct quota *q)
     struct quota_entry *e = q->oldest;
     struct quota_entry **at = bucket_of(q, e->prefix);
 
+    assert(e->older == NULL);
     while (*at != e) {
         at = &(*at)->chain;
     }

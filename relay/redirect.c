@@ -236,7 +236,10 @@ fail:
 
 void redirect_close_all(struct worker *w)
 {
-    while (w->redirecting != NULL) {
-        drop(w->redirecting, 0);
+    struct redirect *next;
+
+    for (struct redirect *r = w->redirecting; r != NULL; r = next) {
+        next = r->next;
+        drop(r, 0);
     }
 }

@@ -5,9 +5,11 @@
  */
 #include "relay/worker.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/address.h"
 #include "common/clock.h"
@@ -127,6 +129,29 @@ static void ensure_local_ca(struct worker *w)
     }
 }
 
+/*
+ * libuv closes new connections by itself when no descriptor is left, without a
+ * word; somebody has to say it, once.
+ */
+static void look_at_descriptors(struct worker *w)
+{
+    int fd = dup(STDERR_FILENO);
+    bool is_out = fd < 0 && (errno == EMFILE || errno == ENFILE);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (is_out && !w->is_out_of_descriptors) {
+        LOG(LOG_ERROR, "out-of-descriptors",
+            log_text("why", "new connections are closed until others end; "
+                            "raise LimitNOFILE of the unit, or `ulimit -n`"));
+    } else if (!is_out && w->is_out_of_descriptors) {
+        LOG(LOG_INFO, "descriptors-free-again",
+            log_text("domain", w->settings->domain));
+    }
+    w->is_out_of_descriptors = is_out;
+}
+
 static void on_refresh(void *owner)
 {
     struct worker *w = owner;
@@ -136,7 +161,10 @@ static void on_refresh(void *owner)
         w->local_ca_us = now_us;
         ensure_local_ca(w);
     }
-    certs_refresh(w->certs);
+    look_at_descriptors(w);
+    if (!w->is_out_of_descriptors) {
+        certs_refresh(w->certs);
+    }
     timer_set(w->refresh, now_us + CERTS_POLL_US);
 }
 
