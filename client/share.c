@@ -10,6 +10,7 @@
 #include "client/exit_code.h"
 #include "client/screen.h"
 #include "common/signals.h"
+#include "proto/hostname.h"
 
 struct share;
 
@@ -141,6 +142,10 @@ static int make_tunnel(struct share *s, const struct tunnel_settings *from)
 
     if (target_parse(from->target, &t->local.target, &why) != ERR_OK) {
         return say(EXIT_USAGE, from->target, why);
+    }
+    if (from->name[0] != '\0' &&
+        hostname_check_label(span_text(from->name), &why) != ERR_OK) {
+        return say(EXIT_USAGE, from->name, why);
     }
     snprintf(t->label, sizeof(t->label), "%s", from->name);
     snprintf(t->host_header, sizeof(t->host_header), "%s", from->host_header);

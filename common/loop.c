@@ -94,13 +94,16 @@ void loop_stop(struct loop *l)
 
 void loop_close(struct loop *l)
 {
+    bool is_alive;
+
     uv_close((uv_handle_t *)&l->prepare, NULL);
     uv_close((uv_handle_t *)&l->check, NULL);
-    /* Close callbacks may flush, and flushes may close. */
+    /* What lingers is flushed after each step: nobody else does it now. Close
+     * callbacks may flush, and flushes may close. */
     do {
         flush_all(l);
-        uv_run(&l->uv, UV_RUN_DEFAULT);
-    } while (l->dirty.next != &l->dirty);
+        is_alive = uv_run(&l->uv, UV_RUN_ONCE) != 0;
+    } while (is_alive || l->dirty.next != &l->dirty);
     int status = uv_loop_close(&l->uv);
 
     assert(status == 0);
