@@ -65,9 +65,9 @@ def peak_bytes(child):
 class Stage:
     """Everything one test needs; ended with it."""
 
-    def __init__(self, settings=()):
+    def __init__(self, settings=(), state=None):
         self.folder = tempfile.mkdtemp(prefix="sp-", dir="/tmp")
-        self.relay = tunnel.Relay(self.folder, settings)
+        self.relay = tunnel.Relay(self.folder, settings, state)
         self.clients = []
         self.echo = None
         self.direct = self.url = None

@@ -45,10 +45,14 @@ def program(name):
 class Relay:
     """A relay for *.tunnel.test on a port of the loopback address."""
 
-    def __init__(self, folder, settings=()):
-        """Prepare, in |folder|; |settings| are more lines for its file."""
+    def __init__(self, folder, settings=(), state=None):
+        """
+        Prepare, in |folder|; |settings| are more lines for its file, |state|
+        another place for what it keeps.
+        """
         self.folder = os.path.join(folder, "relay")
-        self.state = os.path.join(self.folder, "state")
+        self.state = state or os.path.join(self.folder, "state")
+        os.makedirs(self.folder, exist_ok=True)
         os.makedirs(self.state, mode=0o700, exist_ok=True)
         self.port = children.free_port()
         self.config = os.path.join(self.folder, "relay.yaml")
