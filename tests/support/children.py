@@ -24,6 +24,22 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def descendants(pid):
+    """The ids of a process's children and theirs, whatever their group."""
+    parents = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="latin-1") as stat:
+                fields = stat.read().split(") ")[-1].split()
+                parents[int(entry)] = int(fields[1])
+        except OSError:
+            continue
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found[1:]
+
+
 class Died(Exception):
     """A program ended, or did not say in time what was waited for."""
 
@@ -102,8 +118,14 @@ class Child:
             pass
 
     def kill(self):
-        """SIGKILL to the whole group, at once."""
+        """SIGKILL at once, to all that came of it (browsers change group)."""
+        below = descendants(self.process.pid) if self.is_running() else []
         self._signal_group(signal.SIGKILL)
+        for pid in below:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         self.process.wait()
         if self in _running:
             _running.remove(self)
