@@ -54,6 +54,9 @@ class Relay:
         self.state = state or os.path.join(self.folder, "state")
         os.makedirs(self.folder, exist_ok=True)
         os.makedirs(self.state, mode=0o700, exist_ok=True)
+        # The PEM file to trust: the local authority's, unless a test has
+        # certificates of its own.
+        self.ca = os.path.join(self.state, "local-ca.pem")
         self.port = children.free_port()
         self.config = os.path.join(self.folder, "relay.yaml")
         with open(self.config, "w", encoding="utf-8") as out:
@@ -92,11 +95,6 @@ class Relay:
             return os.path.exists(self.ca)
         except OSError:
             return False
-
-    @property
-    def ca(self):
-        """The PEM file of the certificate authority to trust."""
-        return os.path.join(self.state, "local-ca.pem")
 
     def stop(self):
         """Ask it to end, and wait."""
