@@ -61,7 +61,7 @@ static void test_an_address_of_others_is_told(void **state)
     assert_int_equal(address_parse("192.0.2.1:0", &at), ERR_OK);
     assert_int_equal(listener_open(&l, (struct sockaddr *)&at, on_never, NULL,
                                    &listener, &why),
-                     ERR_IO);
+                     ERR_ABSENT);
     assert_string_equal(why, "address not available");
     loop_close(&l);
 }
