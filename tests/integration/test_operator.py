@@ -29,9 +29,10 @@ ENOUGH_S = 10.0
 
 @pytest.fixture(name="relay")
 def _relay(tmp_path):
+    before = children.running()
     with tunnel.Relay(str(tmp_path)) as relay:
         yield relay
-    children.stop_all()
+    children.stop_all(keep=before)
 
 
 def run(*words, **more):
@@ -257,4 +258,3 @@ def test_certificates_change_with_no_connection_cut(tmp_path):
               "not refused")
         assert str(certs / "a.crt") in relay.child.errors()
         assert serial(relay.port, name) == own
-    children.stop_all()

@@ -141,10 +141,16 @@ class Child:
         self.kill()
 
 
-def stop_all():
-    """End everything that still runs, the newest first."""
-    for child in reversed(list(_running)):
-        child.stop()
+def running():
+    """What runs now, for stop_all(keep)."""
+    return list(_running)
+
+
+def stop_all(keep=()):
+    """End everything that still runs but |keep|, the newest first."""
+    for child in reversed(running()):
+        if child not in keep:
+            child.stop()
 
 
 def _on_signal(number, _frame):
