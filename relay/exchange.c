@@ -192,7 +192,7 @@ static void log_line(const struct exchange *x)
 static void dismantle(struct exchange *x, enum err code)
 {
     struct session *s = x->session->carrier.session;
-    bool is_whole = x->in_ended && x->out_ended;
+    bool is_whole = x->gave_fin && x->out_ended;
 
     log_line(x);
     if (x->stream != 0) {

@@ -45,7 +45,8 @@ struct exchange {
     bool is_raw;
     bool is_navigation;
     bool said_close;   /* the response said Connection: close */
-    bool in_ended;     /* the request is whole and given to the stream */
+    bool in_ended;     /* the request was read whole */
+    bool gave_fin;     /* and given to the stream whole: no STOP came before */
     bool out_ended;    /* the response is whole and with the kernel */
     bool out_received; /* the stream's FIN came: nothing more to wait for */
     bool is_stopped;   /* the client wants no more of the request */

@@ -74,6 +74,7 @@ void exchange_response_spliced(struct splice *s, enum splice_event event,
         break;
     case SPLICE_IN_END:
         x->in_ended = true;
+        x->gave_fin = !x->is_stopped;
         look_at_end(x);
         break;
     case SPLICE_OUT_END:
@@ -82,6 +83,7 @@ void exchange_response_spliced(struct splice *s, enum splice_event event,
         break;
     case SPLICE_RAW_END:
         x->in_ended = true;
+        x->gave_fin = true;
         x->out_ended = true;
         exchange_finish(x, EXCHANGE_LINGER, ERR_OK);
         break;
@@ -187,23 +189,6 @@ static void take_head(struct exchange *x, const struct session_event *event)
     }
 }
 
-static void take_reset(struct exchange *x, enum err code)
-{
-    if (x->out_received) {
-        /* The answer is whole: only the rest of the upload is unwanted. */
-        x->is_stopped = true;
-        look_at_end(x);
-    } else if (x->status != 0) {
-        exchange_finish(x, EXCHANGE_CUT, code);
-    } else if (code == ERR_SERVICE_DOWN) {
-        exchange_finish_page(x, PAGE_SERVICE_DOWN, code);
-    } else if (code == ERR_REFUSED || code == ERR_LIMIT) {
-        exchange_finish_page(x, PAGE_BUSY, code);
-    } else {
-        exchange_finish_page(x, PAGE_SERVICE_BROKE, code);
-    }
-}
-
 static void take_stop(struct exchange *x)
 {
     x->is_stopped = true;
@@ -212,6 +197,22 @@ static void take_stop(struct exchange *x)
     }
     if (exchange_is_on(x)) {
         look_at_end(x);
+    }
+}
+
+static void take_reset(struct exchange *x, enum err code)
+{
+    if (x->out_received) {
+        /* The answer is whole: only the rest of the upload is unwanted. */
+        take_stop(x);
+    } else if (x->status != 0) {
+        exchange_finish(x, EXCHANGE_CUT, code);
+    } else if (code == ERR_SERVICE_DOWN) {
+        exchange_finish_page(x, PAGE_SERVICE_DOWN, code);
+    } else if (code == ERR_REFUSED || code == ERR_LIMIT) {
+        exchange_finish_page(x, PAGE_BUSY, code);
+    } else {
+        exchange_finish_page(x, PAGE_SERVICE_BROKE, code);
     }
 }
 
