@@ -14,6 +14,7 @@ import urllib.parse
 
 import pytest
 import raw_visitor
+import stage as stages
 import websockets
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket"),
@@ -154,12 +155,15 @@ def test_bytes_that_come_with_the_head_are_not_lost(shared, odd):
 
 
 def test_a_refused_upgrade_is_an_ordinary_answer(shared):
-    """A path that is no WebSocket: its answer, and the connection goes on."""
+    """A path that is no WebSocket: its answer, and the exchange is over."""
     with raw_visitor.open_to(shared.url, shared.ca) as visitor:
         visitor.ask("/no-socket", fields=UPGRADE)
         answer = visitor.answer()
         assert (answer.status, answer.body) == \
             (404, b"nothing at /no-socket\n")
+    stages.eventually("the exchange's end", lambda: [
+        e for e in shared.client.events("request")
+        if e["path"] == "/no-socket"])
 
 
 def test_a_403_says_which_line_to_set(stage, odd):
