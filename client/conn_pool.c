@@ -95,11 +95,17 @@ void conn_pool_free(struct conn_pool *p)
     if (p == NULL) {
         return;
     }
+    conn_pool_clear(p);
+    timer_close(p->timer);
+    free(p);
+}
+
+void conn_pool_clear(struct conn_pool *p)
+{
     while (p->list.next != &p->list) {
         drop(p->list.next);
     }
-    timer_close(p->timer);
-    free(p);
+    set_timer(p);
 }
 
 static struct idle *find(struct conn_pool *p, uint16_t tunnel,

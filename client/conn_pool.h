@@ -23,6 +23,9 @@ struct conn_pool *conn_pool_new(struct loop *loop);
 /* Closes all of them. NULL is fine. */
 void conn_pool_free(struct conn_pool *p);
 
+/* Close all of them: |visitor_conn| means others from here on. */
+void conn_pool_clear(struct conn_pool *p);
+
 /* Keep |idle| for |visitor_conn| of |tunnel| for LOCAL_IDLE_US; the pool owns
  * both from here on. An older one of the same visitor is closed. */
 void conn_pool_put(struct conn_pool *p, uint16_t tunnel, uint32_t visitor_conn,

@@ -294,6 +294,8 @@ static enum err link_up(struct uplink *u, struct conn *conn,
                                     .owner = u };
 
     drop_session(u);
+    /* Another session numbers its visitors anew. */
+    conn_pool_clear(u->world.pool);
     u->carrier.session = make_session(u, m);
     if (u->carrier.session == NULL) {
         conn_close(conn, 0);

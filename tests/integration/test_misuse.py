@@ -1,0 +1,109 @@
+"""Peers that take more than they give, and ends at bad moments.
+
+Goal: no visitor, service or client makes either program hold without bound,
+mix visitors up, or wait for what cannot come any more.
+Checks: a visitor that asks and never reads; a service that never stops
+hinting; heads that are full; visitors' numbers after a relay's restart; a
+client that drains when its relay is gone.
+"""
+
+import os
+import signal
+import ssl
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "support"))
+import tunnel  # noqa: E402
+from raw_service import (RawService, read_all, read_exactly,  # noqa: E402
+                         read_head, visit)
+
+NAME = "misuse.tunnel.test"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+class Place:
+    """A relay, a client, and the service behind it."""
+
+    def __init__(self, folder):
+        self.service = RawService().__enter__()
+        self.relay = tunnel.Relay(folder)
+        self.relay.start()
+        self.client = tunnel.Client(self.relay, folder)
+        self.client.login()
+        self.client.http(f"127.0.0.1:{self.service.port}", name="misuse",
+                         options=["--no-probe"])
+
+    def visit(self, name=NAME):
+        """A visitor's connection."""
+        return visit(self.relay.port, self.relay.ca, name)
+
+    def close(self):
+        """End all three."""
+        self.client.stop()
+        self.relay.stop()
+        self.service.__exit__()
+
+
+@pytest.fixture(name="place")
+def _place(tmp_path):
+    place = Place(str(tmp_path))
+    yield place
+    place.close()
+
+
+def get(path, *fields, host=NAME):
+    """A request's head."""
+    return "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {host}",
+                        *fields, "", ""]).encode()
+
+
+def read_quietly(sock):
+    """All that comes until the end, however it ends."""
+    data, _ = read_all(sock)
+    return data
+
+
+def test_who_never_reads_gets_so_many_answers_and_no_more(place):
+    """Checks: the relay's own answers do not pile up without bound."""
+    host = "nobody.tunnel.test"
+    ask = get("/", "Sec-Fetch-Mode: navigate", host=host)
+    last = get("/", "Connection: close", host=host)
+    count = 6000
+    with place.visit(host) as sock:
+        sock.settimeout(10)
+        try:
+            sock.sendall(ask * count + last)
+        except OSError:
+            pass
+        assert read_quietly(sock).count(b"HTTP/1.1 404") < count
+
+
+def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
+    """Checks: a new relay counts its visitors anew; the client forgets."""
+    ports = []
+
+    def answer(sock, _request):
+        ports.append(sock.getpeername()[1])
+        sock.sendall(OK)
+
+    place.service.answers["/who"] = answer
+    with place.visit() as sock:
+        sock.sendall(get("/who"))
+        head, rest = read_head(sock)
+        assert read_exactly(sock, 2, rest) == b"ok" and b" 200 " in head
+        place.relay.kill()
+    began = time.monotonic()
+    place.relay.start()
+    while len(place.client.events("url")) < 2:
+        assert time.monotonic() - began < 10
+        time.sleep(0.02)
+    with place.visit() as sock:
+        sock.sendall(get("/who", "Connection: close"))
+        assert b" 200 " in read_quietly(sock)
+    assert time.monotonic() - began < 3.5, "too slow to tell"
+    assert ports[0] != ports[1]
