@@ -247,8 +247,10 @@ static bool take_request(struct visitor *v, size_t used)
         return false;
     }
     conn_consume(v->conn, used);
-    /* Whoever mixed names up shall open a connection of its own. */
-    to.close = to.close || page.kind == PAGE_MISDIRECTED;
+    /* Whoever mixed names up shall open a connection of its own, and who asks
+     * on without reading gets no more. */
+    to.close = to.close || page.kind == PAGE_MISDIRECTED ||
+               conn_unsent(v->conn) > WRITE_BATCH;
     LOG(LOG_DEBUG, "request-answered", log_text("host", v->host),
         log_u64("page", page.kind));
     if (write_answer(v, &page, &to) != ERR_OK) {
