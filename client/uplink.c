@@ -244,7 +244,7 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     }
     link_close(u->carrier.links[UPLINK_SLOT], 0);
     u->carrier.links[UPLINK_SLOT] = NULL;
-    if (how == LINK_FAILED) {
+    if (how == LINK_FAILED || u->is_draining) {
         drop_session(u);
     }
     dial_later(u);
@@ -450,7 +450,9 @@ void uplink_drain(struct uplink *u)
     timer_set(u->redial, u->loop->now_us);
     handshake_cancel(u->handshake);
     u->handshake = NULL;
-    if (u->carrier.session == NULL) {
+    if (u->carrier.links[UPLINK_SLOT] == NULL) {
+        /* What has no link now cannot be finished. */
+        drop_session(u);
         return;
     }
     for (size_t i = 0; i < u->o.tunnel_count; i++) {
