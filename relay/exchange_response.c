@@ -10,6 +10,10 @@
 #include "relay/client_session.h"
 #include "relay/worker.h"
 
+/* Informational heads have no window to hold them back: with more than this
+ * unread by the visitor they are dropped, as they may be. */
+#define INFORMATIONAL_UNSENT_MAX HEAD_MAX
+
 /* The response is over; what of the request is left decides how it ends. */
 static void look_at_end(struct exchange *x)
 {
@@ -113,6 +117,9 @@ static void service_is_bad(struct exchange *x, const char *why)
 static const char *wrong_status(const struct exchange *x, enum head_kind kind,
                                 const struct head *h)
 {
+    if (h->status == 0) {
+        return "a head that is not a response's";
+    }
     if (kind == HEAD_INFORMATIONAL) {
         return h->status >= 200 || h->status == 101
                    ? "an informational head with a final status"
@@ -183,6 +190,12 @@ static void take_head(struct exchange *x, const struct session_event *event)
         if (!exchange_is_on(x)) {
             return;
         }
+    }
+    if (event->head == HEAD_INFORMATIONAL &&
+        conn_unsent(x->conn) > INFORMATIONAL_UNSENT_MAX) {
+        LOG(LOG_DEBUG, "informational-dropped", log_text("host", x->host),
+            log_u64("status", h.status));
+        return;
     }
     if (write_head(x, event->head, &h) != ERR_OK) {
         service_is_bad(x, "a head that cannot be written");

@@ -107,3 +107,63 @@ def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
         assert b" 200 " in read_quietly(sock)
     assert time.monotonic() - began < 3.5, "too slow to tell"
     assert ports[0] != ports[1]
+
+
+def test_hints_without_end_do_not_pile_up(place):
+    """Checks: 1xx beyond what the visitor reads are dropped, the answer not."""
+    hint = (b"HTTP/1.1 103 Early Hints\r\nlink: <" + b"x" * 8000
+            + b">\r\n\r\n")
+    count = 4000
+
+    def answer(sock, _request):
+        for _ in range(count):
+            sock.sendall(hint)
+        sock.sendall(OK)
+
+    place.service.answers["/hints"] = answer
+    with place.visit() as sock:
+        sock.settimeout(20)
+        sock.sendall(get("/hints", "Connection: close"))
+        time.sleep(3)
+        data = read_quietly(sock)
+    assert data.count(b" 103 ") < count
+    assert data.endswith(b"ok") and b" 200 OK" in data
+
+
+@pytest.mark.parametrize("count", [94, 99])
+def test_a_head_full_of_fields_is_passed_or_refused_for_that(place, count):
+    """Checks: with ours there may be too many: 431, not an excuse."""
+    place.service.answers["/full"] = lambda s, r: s.sendall(OK)
+    with place.visit() as sock:
+        sock.sendall(get("/full", "Connection: close",
+                         *(f"x-{i}: 1" for i in range(count - 2))))
+        answer = read_quietly(sock)
+    assert answer.split(b" ")[1] in (b"200", b"431")
+
+
+def test_a_drain_does_not_wait_for_a_relay_that_is_gone(place):
+    """Checks: without a link nothing can be finished any more."""
+    place.service.answers["/slow"] = lambda s, r: time.sleep(8)
+    with place.visit() as sock:
+        sock.sendall(get("/slow"))
+        place.service.last("/slow")
+        place.client.child.signal(signal.SIGTERM)
+        place.client.wait_event("draining")
+        place.relay.kill()
+        assert place.client.child.wait(5) == 0
+
+
+def test_a_drain_ends_soon_after_what_it_waited_for(place):
+    """Checks: an answer that leaves slowly is waited for, and no longer."""
+    body = b"x" * 3000000
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+    place.service.answers["/late"] = lambda s, r: (
+        time.sleep(1), s.sendall(head.encode() + body))
+    with place.visit() as sock:
+        sock.sendall(get("/late"))
+        place.service.last("/late")
+        place.client.child.signal(signal.SIGTERM)
+        answer, rest = read_head(sock)
+        assert b" 200 " in answer
+        assert len(read_exactly(sock, len(body), rest)) == len(body)
+        assert place.client.child.wait(3) == 0
