@@ -103,6 +103,20 @@ static enum err set_fields(const struct exchange_visitor *v,
     return ERR_OK;
 }
 
+/* ERR_HEAD: with our fields the head is too large to be passed on. */
+static enum err encode_head(const struct exchange_visitor *v,
+                            struct wire_writer *w)
+{
+    struct origin_texts texts = { 0 };
+
+    wire_writer_init(w, v->worker->scratch, HEAD_MAX);
+    if (set_fields(v, &texts) != ERR_OK) {
+        return ERR_HEAD;
+    }
+    head_encode(w, v->head);
+    return wire_writer_done(w) ? ERR_OK : ERR_HEAD;
+}
+
 static enum err open_stream(struct exchange *x,
                             const struct exchange_visitor *v)
 {
@@ -114,15 +128,9 @@ static enum err open_stream(struct exchange *x,
         .address = *v->address,
         .http_version = x->version,
     };
-    struct origin_texts texts = { 0 };
     struct wire_writer w;
 
-    TRY(set_fields(v, &texts));
-    wire_writer_init(&w, v->worker->scratch, HEAD_MAX);
-    head_encode(&w, v->head);
-    if (!wire_writer_done(&w)) {
-        return ERR_HEAD;
-    }
+    TRY(encode_head(v, &w));
     TRY(session_open(s, &open, wire_written(&w), false, &x->stream));
     session_set_owner(s, x->stream, x);
     if (x->is_upgrade) {
@@ -218,6 +226,7 @@ enum err exchange_start(struct exchange *x, const struct exchange_visitor *v,
                                 .parser = v->parser,
                                 .on_event = exchange_response_spliced,
                                 .owner = x };
+    enum err e;
 
     *x = (struct exchange){
         .worker = v->worker,
@@ -237,7 +246,8 @@ enum err exchange_start(struct exchange *x, const struct exchange_visitor *v,
     o.carrier = &x->session->carrier;
     x->line = log_is_on(LOG_DEBUG) ? line_of(v->head) : NULL;
     x->splice = splice_new(&o);
-    if (x->splice == NULL || open_stream(x, v) != ERR_OK) {
+    e = x->splice == NULL ? ERR_NOMEM : open_stream(x, v);
+    if (e != ERR_OK) {
         goto fail;
     }
     enlist(x);
@@ -250,12 +260,17 @@ enum err exchange_start(struct exchange *x, const struct exchange_visitor *v,
     return ERR_OK;
 
 fail:
-    LOG(LOG_WARN, "stream-refused", log_text("host", v->host),
-        log_text("why", session_why(x->session->carrier.session)));
+    if (e == ERR_HEAD) {
+        page->status = 431;
+        page->detail = "the head is too large with the relay's own fields";
+    } else {
+        LOG(LOG_WARN, "stream-refused", log_text("host", v->host),
+            log_text("why", session_why(x->session->carrier.session)));
+    }
     splice_free(x->splice);
     free(x->line);
     *x = (struct exchange){ 0 };
-    return refuse(page, PAGE_BUSY);
+    return refuse(page, e == ERR_HEAD ? PAGE_BAD : PAGE_BUSY);
 }
 
 bool exchange_is_on(const struct exchange *x)
