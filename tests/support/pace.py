@@ -15,6 +15,9 @@ import websockets
 
 READ_BYTES = 65536
 END_S = 20.0
+ROUNDS = 3
+BUSY_SHARE = 0.1
+PRESSURE = "/proc/pressure/cpu"
 
 
 class Pace:
@@ -78,10 +81,21 @@ async def web_socket(url, ca, count, gap_ms):
     return pace
 
 
+def _waited_s():
+    """How long some process has waited for a core, since the machine began."""
+    try:
+        with open(PRESSURE, encoding="ascii") as lines:
+            return int(lines.readline().split("total=")[1]) / 1e6
+    except OSError:
+        return 0.0
+
+
 def measure(direct, tunneled, ca, count=200, gap_ms=50):
     """
     Both kinds on both ways at once: {"events"|"websocket": (direct pace,
-    tunneled pace)}.
+    tunneled pace)}. The tunneled way runs through more processes, so a round
+    in which processes had to wait for a core tells of the machine and not of
+    the tunnel: then it is measured again, at most ROUNDS times.
     """
     async def all_ways():
         return await asyncio.wait_for(asyncio.gather(
@@ -91,5 +105,10 @@ def measure(direct, tunneled, ca, count=200, gap_ms=50):
             web_socket(tunneled, ca, count, gap_ms)),
             count * gap_ms / 1000 + END_S)
 
-    near, far, near_ws, far_ws = asyncio.run(all_ways())
+    for _ in range(ROUNDS):
+        began, waited = time.monotonic(), _waited_s()
+        near, far, near_ws, far_ws = asyncio.run(all_ways())
+        waited = _waited_s() - waited
+        if waited < BUSY_SHARE * (time.monotonic() - began):
+            break
     return {"events": (near, far), "websocket": (near_ws, far_ws)}
