@@ -98,17 +98,28 @@ static void fail_stranger(struct handshake *h)
     finish(h, ERR_BINDING, NULL);
 }
 
-static bool relay_signed(struct handshake *h, struct span message,
-                         const uint8_t signature[SIGNATURE_LEN])
-{
-    return keys_verify(h->binding.relay_key, message, signature);
-}
+/* What the relay signs for an answer whose body has this hash. */
+typedef void answer_message(struct wire_writer *w,
+                            const struct login_binding *b,
+                            const uint8_t hash[HASH_LEN]);
 
-static void on_welcome(struct handshake *h, struct span payload)
+/* Whether the relay we know signed |body|, over this very connection. */
+static bool is_signed(struct handshake *h, answer_message *message,
+                      struct span body, const uint8_t signature[SIGNATURE_LEN])
 {
     uint8_t bytes[LOGIN_MESSAGE_MAX];
     uint8_t hash[HASH_LEN];
     struct wire_writer w;
+
+    keys_hash(body, NULL, hash);
+    wire_writer_init(&w, bytes, sizeof(bytes));
+    message(&w, &h->binding, hash);
+    assert(wire_writer_done(&w));
+    return keys_verify(h->binding.relay_key, wire_written(&w), signature);
+}
+
+static void on_welcome(struct handshake *h, struct span payload)
+{
     struct welcome m;
     struct span body;
 
@@ -116,10 +127,7 @@ static void on_welcome(struct handshake *h, struct span payload)
         fail(h, ERR_PROTOCOL, "the relay's WELCOME is malformed");
         return;
     }
-    keys_hash(body, NULL, hash);
-    wire_writer_init(&w, bytes, sizeof(bytes));
-    login_relay_message(&w, &h->binding, hash);
-    if (!relay_signed(h, wire_written(&w), m.signature)) {
+    if (!is_signed(h, login_relay_message, body, m.signature)) {
         fail_stranger(h);
         return;
     }
@@ -129,9 +137,6 @@ static void on_welcome(struct handshake *h, struct span payload)
 
 static void on_denied(struct handshake *h, struct span payload)
 {
-    uint8_t bytes[LOGIN_MESSAGE_MAX];
-    uint8_t hash[HASH_LEN];
-    struct wire_writer w;
     struct denied d;
     struct span body;
 
@@ -139,10 +144,7 @@ static void on_denied(struct handshake *h, struct span payload)
         fail(h, ERR_PROTOCOL, "the relay's DENIED is malformed");
         return;
     }
-    keys_hash(body, NULL, hash);
-    wire_writer_init(&w, bytes, sizeof(bytes));
-    login_denied_message(&w, &h->binding, hash);
-    if (!relay_signed(h, wire_written(&w), d.signature)) {
+    if (!is_signed(h, login_denied_message, body, d.signature)) {
         fail_stranger(h);
         return;
     }
