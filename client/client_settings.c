@@ -35,7 +35,8 @@ static const struct setting rows[] = {
     { "probe", SETTING_SWITCH, ROW(probe), 0, "true", 0, 0, NULL,
       "look whether the service listens and asks for a login" },
     { "state", SETTING_TEXT, TEXT(state), "", 0, 0, "FOLDER",
-      "where the machine's key and the relays are kept" },
+      "where the machine's key and the relays are kept; by default "
+      "~/.local/state/sallyport" },
     { "log", SETTING_TEXT, TEXT(log), "warn", 0, 0, "LEVEL",
       "what is logged to standard error: error, warn, info or debug" },
 };
@@ -88,7 +89,8 @@ static const struct settings_table table = {
     .on_item = on_item,
 };
 
-/* Take --config FILE out of the line; NULL when it is not there. */
+/* Take --config FILE out of the line; NULL when it is not there, "" when its
+ * value is not. */
 static const char *take_config(struct settings_line *line)
 {
     static const char flag[] = "--config";
@@ -98,8 +100,8 @@ static const char *take_config(struct settings_line *line)
     for (int i = 1; i < line->argc; i++) {
         const char *arg = line->argv[i];
 
-        if (strcmp(arg, flag) == 0 && i + 1 < line->argc) {
-            path = line->argv[++i];
+        if (strcmp(arg, flag) == 0) {
+            path = i + 1 < line->argc ? line->argv[++i] : "";
         } else if (strncmp(arg, "--config=", 9) == 0) {
             path = arg + 9;
         } else {
@@ -117,6 +119,10 @@ static enum err read_file(struct client_settings *s, const char *path,
     char usual[FOLDERS_PATH_MAX];
     enum err err;
 
+    if (path != NULL && path[0] == '\0') {
+        snprintf(e->text, sizeof(e->text), "--config: a value must follow");
+        return ERR_SETTINGS;
+    }
     if (path != NULL) {
         err = settings_read(&table, path, s, e);
         if (err == ERR_ABSENT) {
@@ -166,7 +172,8 @@ enum err client_settings_read(struct client_settings *s,
 void client_settings_help(FILE *out)
 {
     settings_help(&table, out);
-    fputs("  --config FILE\n      settings file; the usual one is "
-          "~/.config/sallyport/config.yaml\n",
-          out);
+    settings_help_line("--config FILE",
+                       "settings file; the usual one is "
+                       "~/.config/sallyport/config.yaml",
+                       out);
 }

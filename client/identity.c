@@ -40,7 +40,8 @@ static enum err find_folder(struct identity *id, const char *folder,
     if (folder[0] != '\0') {
         snprintf(id->folder, sizeof(id->folder), "%s", folder);
     } else if (folders_state(id->folder, sizeof(id->folder)) != ERR_OK) {
-        return fail_with(e, "$HOME", "not set: say where with --state FOLDER");
+        return fail_with(e, "HOME is not set",
+                         "say where the machine's key is with --state FOLDER");
     }
     if (folders_join(id->folder, "machine.key.12345678.new", longest,
                      sizeof(longest)) != ERR_OK) {

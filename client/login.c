@@ -68,9 +68,16 @@ static int read_invitation(struct login_job *j, const char *path)
     size_t len = 0;
     enum err err;
 
+    if (path != NULL && strncmp(path, "sallyport:", 10) == 0) {
+        return say(EXIT_USAGE,
+                   "not on the command line, where other users "
+                   "can read it",
+                   "run `sallyport login` and paste the invitation then");
+    }
     errno = 0;
     if (read_invitation_text(path, text, sizeof(text), &len) != ERR_OK) {
-        return say(EXIT_USAGE, "cannot read the invitation",
+        return say(EXIT_USAGE,
+                   path != NULL ? path : "cannot read the invitation",
                    errno != 0 ? strerror(errno) : "too long or cut short");
     }
     err = invitation_decode(span_of(text, len), &j->invitation, &why);
@@ -93,8 +100,7 @@ static void on_handshake(void *owner, const struct handshake_result *r)
     j->handshake = NULL;
     conn_close(r->conn, US_PER_S);
     if (r->error != ERR_OK) {
-        j->code =
-            say(exit_code_of(r->error), "the relay did not take it", r->why);
+        j->code = say(exit_code_of(r->error), "not enrolled", r->why);
     } else if (identity_pin(&j->identity, &j->relay, &e) != ERR_OK) {
         j->code =
             say(EXIT_TROUBLE, "enrolled, but it cannot be remembered", e.text);

@@ -7,6 +7,7 @@
 #include "client/share.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "common/near.h"
 
 #define REST_MAX 4
 
@@ -28,6 +29,18 @@ static int usage(const char *what)
 {
     fprintf(stderr, "sallyport: %s\nTry: sallyport --help\n", what);
     return EXIT_USAGE;
+}
+
+static int wrong_words(const struct verb *v)
+{
+    char what[160];
+
+    snprintf(what, sizeof(what), "%s takes %s%s", v->name,
+             v->words_max == 0   ? "no further words"
+             : v->words_min == 0 ? "at most one word: "
+                                 : "one target: ",
+             v->words);
+    return usage(what);
 }
 
 static int run_login(struct client_settings *s, const struct words *w)
@@ -54,8 +67,9 @@ static int run_start(struct client_settings *s, const struct words *w)
 {
     (void)w;
     if (s->tunnel_count == 0) {
-        return usage("the settings file has no tunnels; see deploy/config.yaml "
-                     "for a sample");
+        return usage("nothing to share: the settings file has no tunnels\n"
+                     "(~/.config/sallyport/config.yaml, or that of --config; "
+                     "a sample is deploy/config.yaml)");
     }
     if (s->name[0] != '\0' || s->host_header[0] != '\0') {
         return usage("--name and --host-header stand under each tunnel of the "
@@ -91,10 +105,12 @@ static int run_help(struct client_settings *s, const struct words *w)
     (void)s;
     (void)w;
     puts("sallyport: share a local port under a public https name, through\n"
-         "your team's relay.\n\nUsage:");
+         "your team's relay.\n\nUsage: sallyport VERB [WORD] [FLAGS]\n");
     for (size_t i = 0; i < VERB_COUNT; i++) {
-        printf("  sallyport %-8s %-20s %s\n", verbs[i].name, verbs[i].words,
-               verbs[i].text);
+        char line[80];
+
+        snprintf(line, sizeof(line), "%s %s", verbs[i].name, verbs[i].words);
+        settings_help_line(line, verbs[i].text, stdout);
     }
     puts("\nFlags (and keys of the settings file):");
     client_settings_help(stdout);
@@ -122,6 +138,24 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
+static int unknown_verb(const char *word)
+{
+    char shown[80], what[200];
+    const char *meant = NULL;
+
+    for (size_t i = 0; i < VERB_COUNT; i++) {
+        if (near_distance(span_text(word), verbs[i].name) <= NEAR_ENOUGH) {
+            meant = verbs[i].name;
+            break;
+        }
+    }
+    log_escape(span_text(word), shown, sizeof(shown));
+    snprintf(what, sizeof(what), "%s: there is no such verb%s%s%s", shown,
+             meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant,
+             meant == NULL ? "" : "?");
+    return usage(what);
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -146,7 +180,7 @@ int main(int argc, char **argv)
     }
     verb = find_verb(argv[1]);
     if (verb == NULL) {
-        return usage("there is no such verb");
+        return unknown_verb(argv[1]);
     }
     line.argc = argc - 1;
     line.argv = argv + 1;
@@ -158,8 +192,7 @@ int main(int argc, char **argv)
     }
     words.count = line.rest_count;
     if (words.count < verb->words_min || words.count > verb->words_max) {
-        return usage(verb->words_max == 0 ? "this verb takes no more words"
-                                          : "this verb takes one target");
+        return wrong_words(verb);
     }
     log_set_level(settings.log_level);
     return verb->run(&settings, &words);

@@ -74,7 +74,7 @@ static void on_answer(struct probe *p)
 
     hang_up(p);
     if (is_open) {
-        p->o.on_finding(p->o.owner, PROBE_NO_LOGIN);
+        p->o.on_finding(p->o.owner, PROBE_NO_LOGIN, "");
     }
 }
 
@@ -155,13 +155,12 @@ static void on_dial(struct conn *c, enum err error, const char *why,
     struct probe *p = owner;
     bool was_missing = p->is_missing;
 
-    (void)why;
     p->dial = NULL;
     p->is_missing = error != ERR_OK;
     if (error != ERR_OK) {
         timer_set(p->timer, loop_now(p->loop) + PROBE_RETRY_US);
         if (!was_missing) {
-            p->o.on_finding(p->o.owner, PROBE_NOTHING_LISTENS);
+            p->o.on_finding(p->o.owner, PROBE_NOTHING_LISTENS, why);
         }
         return;
     }
@@ -169,7 +168,7 @@ static void on_dial(struct conn *c, enum err error, const char *why,
     conn_set_owner(c, on_conn, p);
     ask(p);
     if (was_missing) {
-        p->o.on_finding(p->o.owner, PROBE_LISTENS);
+        p->o.on_finding(p->o.owner, PROBE_LISTENS, "");
     }
 }
 

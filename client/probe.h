@@ -11,7 +11,7 @@
 struct probe;
 
 enum probe_finding {
-    PROBE_NOTHING_LISTENS, /* told once; it goes on trying quietly */
+    PROBE_NOTHING_LISTENS, /* told once, with |why|; it goes on trying */
     PROBE_LISTENS,         /* told once, only after PROBE_NOTHING_LISTENS */
     PROBE_NO_LOGIN         /* the service asks nobody for a login */
 };
@@ -19,7 +19,8 @@ enum probe_finding {
 struct probe_options {
     const struct target *target;
     struct tls_context *tls; /* for https targets */
-    void (*on_finding)(void *owner, enum probe_finding finding);
+    void (*on_finding)(void *owner, enum probe_finding finding,
+                       const char *why);
     void *owner;
 };
 

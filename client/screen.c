@@ -112,8 +112,9 @@ static void show_refused(struct screen *s, const struct uplink_news *news)
                               error_name(news->error), "why", why));
         return;
     }
-    snprintf(text, sizeof(text), "%s is shared no longer: %s",
-             t->local.target.text, why);
+    snprintf(text, sizeof(text), "%s is %s: %s", t->local.target.text,
+             news->event == UPLINK_REPLACED ? "shared no longer" : "not shared",
+             why);
     put_line(s, RED, "x", text);
 }
 
@@ -258,29 +259,34 @@ void screen_exchange(struct screen *s, const struct local_report *r,
 }
 
 void screen_finding(struct screen *s, enum probe_finding finding,
-                    const struct target *target)
+                    const struct target *target, const char *why)
 {
     static const struct {
         const char *event;
         const char *text;
     } say[] = {
         [PROBE_NOTHING_LISTENS] = { "nothing-listens",
-                                    "nothing listens there yet; visitors get "
-                                    "a 502 page until it does" },
+                                    "visitors get a 502 page until there is "
+                                    "one" },
         [PROBE_LISTENS] = { "listens", "the service answers now" },
         [PROBE_NO_LOGIN] = { "no-login",
                              "this Open WebUI asks for no login: anyone with "
                              "the URL is its administrator" },
     };
-    char text[TARGET_TEXT_MAX + 200];
+    const char *sentence = say[finding].text;
+    char long_one[300], text[TARGET_TEXT_MAX + 300];
 
+    if (finding == PROBE_NOTHING_LISTENS) {
+        snprintf(long_one, sizeof(long_one), "no connection yet (%.150s); %s",
+                 why, sentence);
+        sentence = long_one;
+    }
     if (s->style == SCREEN_JSON) {
-        put_json(s,
-                 json_pack("{s:s, s:s, s:s}", "event", say[finding].event,
-                           "target", target->text, "text", say[finding].text));
+        put_json(s, json_pack("{s:s, s:s, s:s}", "event", say[finding].event,
+                              "target", target->text, "text", sentence));
         return;
     }
-    snprintf(text, sizeof(text), "%s: %s", target->text, say[finding].text);
+    snprintf(text, sizeof(text), "%s: %s", target->text, sentence);
     put_line(s, finding == PROBE_LISTENS ? GREEN : YELLOW,
              finding == PROBE_LISTENS ? "*" : "!", text);
 }

@@ -28,7 +28,7 @@ void screen_news(struct screen *s, const struct uplink_news *news);
 void screen_exchange(struct screen *s, const struct local_report *report,
                      const char *url);
 void screen_finding(struct screen *s, enum probe_finding finding,
-                    const struct target *target);
+                    const struct target *target, const char *why);
 /* "draining" and "drained": what the process does with itself. */
 void screen_state(struct screen *s, const char *state, const char *text);
 

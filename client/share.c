@@ -110,11 +110,11 @@ static void on_exchange(void *owner, const struct local_report *report)
     screen_exchange(&s->screen, report, url);
 }
 
-static void on_finding(void *owner, enum probe_finding finding)
+static void on_finding(void *owner, enum probe_finding finding, const char *why)
 {
     struct watched *w = owner;
 
-    screen_finding(&w->share->screen, finding, &w->tunnel->local.target);
+    screen_finding(&w->share->screen, finding, &w->tunnel->local.target, why);
 }
 
 static void on_signal(enum signals_event event, void *owner)

@@ -112,7 +112,7 @@ enum err invitation_decode(struct span text, struct invitation *i,
     enum err error = ERR_SETTINGS;
 
     memset(i, 0, sizeof(*i));
-    *why = "this is no invitation: it begins with \"sallyport:\"";
+    *why = "one begins with \"sallyport:\" and stands on one line";
     if (gather(text, packed, sizeof(packed), &packed_len) != ERR_OK ||
         packed_len < head.len || memcmp(packed, head.data, head.len) != 0) {
         goto done;

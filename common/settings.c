@@ -13,6 +13,7 @@
 #include "common/settings_yaml.h"
 
 #define HELP_INDENT 30
+#define HELP_WIDTH 80
 
 /* A list's fallback: its items stand with ", " between them. */
 static enum err fallback_list(const struct setting *row, void *settings,
@@ -213,27 +214,48 @@ static const char *unit_of(const struct setting *row)
     return "";
 }
 
+void settings_help_line(const char *flag, const char *text, FILE *out)
+{
+    int at = fprintf(out, "  %s", flag);
+
+    if (at >= HELP_INDENT) {
+        (void)fputc('\n', out);
+        at = 0;
+    }
+    while (*text != '\0') {
+        int len = (int)strcspn(text, " ");
+
+        if (at > HELP_INDENT && at + 1 + len > HELP_WIDTH) {
+            (void)fputc('\n', out);
+            at = 0;
+        }
+        at += fprintf(out, "%*s%.*s", at < HELP_INDENT ? HELP_INDENT - at : 1,
+                      "", len, text);
+        text += len + (text[len] == ' ' ? 1 : 0);
+    }
+    (void)fputc('\n', out);
+}
+
 void settings_help(const struct settings_table *t, FILE *out)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct setting *row = &t->rows[i];
         bool is_on = row->kind == SETTING_SWITCH && row->fallback != NULL &&
                      strcmp(row->fallback, "true") == 0;
-        char name[64], flag[120];
-        int len, gap;
+        bool has_default = row->fallback != NULL && row->fallback[0] != '\0' &&
+                           row->kind != SETTING_SWITCH;
+        char name[64], flag[120], text[SETTING_TEXT_MAX];
 
         flag_name(row->name, name, sizeof(name));
-        len = snprintf(flag, sizeof(flag), "  --%s%s %s", is_on ? "[no-]" : "",
-                       name, unit_of(row));
-        gap = HELP_INDENT - len;
-        (void)fprintf(out, "%s%s%*s%s", flag, gap < 1 ? "\n" : "",
-                      gap < 1 ? HELP_INDENT : gap, "", row->text);
-        if (row->fallback != NULL && row->fallback[0] != '\0' &&
-            row->kind != SETTING_SWITCH) {
-            (void)fprintf(out, " [%s]", row->fallback);
-        }
-        (void)fprintf(out, "%s\n",
-                      row->kind == SETTING_LIST ? "; may be repeated" : "");
+        (void)snprintf(flag, sizeof(flag), "--%s%s%s%s", is_on ? "[no-]" : "",
+                       name, row->kind == SETTING_SWITCH ? "" : " ",
+                       unit_of(row));
+        (void)snprintf(text, sizeof(text), "%s%s%s%s%s", row->text,
+                       row->kind == SETTING_LIST ? "; may be repeated" : "",
+                       has_default ? " [" : "",
+                       has_default ? row->fallback : "",
+                       has_default ? "]" : "");
+        settings_help_line(flag, text, out);
     }
 }
 

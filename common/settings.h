@@ -94,6 +94,9 @@ MUST_CHECK enum err settings_flags(const struct settings_table *t,
                                    struct settings_line *line, void *settings,
                                    struct settings_error *e);
 
+/* One entry of a help text: |flag|, then |text| from column 30 to 80. */
+void settings_help_line(const char *flag, const char *text, FILE *out);
+
 /* The rows as help text. */
 void settings_help(const struct settings_table *t, FILE *out);
 

@@ -206,6 +206,9 @@ static void explain(struct tls *t, int code)
     if (t->context->verify == TLS_VERIFY && verify != X509_V_OK) {
         tls_failed(t, "the certificate is not trusted",
                    X509_verify_cert_error_string(verify));
+    } else if (ERR_GET_LIB(error) == ERR_LIB_SSL &&
+               ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER) {
+        t->why = "what answers there speaks no TLS";
     } else if (code == SSL_ERROR_SSL && reason != NULL) {
         tls_failed(t, "TLS failed", reason);
     } else {

@@ -447,7 +447,9 @@ enum err admin_ask(const char *state, const char *line, FILE *out)
     TRY(socket_path(state, &at));
     fd = call_relay(&at);
     if (fd < 0) {
-        return errno == ENOENT || errno == ECONNREFUSED ? ERR_ABSENT : ERR_IO;
+        return errno == ENOENT || errno == ECONNREFUSED ? ERR_ABSENT
+               : errno == EACCES                        ? ERR_FILE
+                                                        : ERR_IO;
     }
     if (!send_line(fd, line)) {
         (void)close(fd);

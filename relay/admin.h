@@ -49,7 +49,8 @@ void admin_close(struct admin *a);
 /*
  * The other end, blocking: send |line| to the relay that runs on |state| and
  * write its answer to |out|. ERR_ABSENT: no relay runs; ERR_REFUSED: it said
- * no (the answer, written all the same, says why); ERR_IO.
+ * no (the answer, written all the same, says why); ERR_FILE: this user may
+ * not ask; ERR_IO.
  */
 MUST_CHECK enum err admin_ask(const char *state, const char *line, FILE *out);
 

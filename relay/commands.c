@@ -234,6 +234,10 @@ static int ask(const struct command *c, const char *line, const char *silence)
                        c->settings.state);
         return complain(what, silence);
     }
+    if (error == ERR_FILE) {
+        return complain(c->settings.state, "only root and the relay's own user "
+                                           "may ask: try sudo");
+    }
     if (error != ERR_OK && error != ERR_REFUSED) {
         return complain("the relay did not answer", error_text(error));
     }
@@ -242,7 +246,7 @@ static int ask(const struct command *c, const char *line, const char *silence)
 
 int commands_sessions(const struct command *c)
 {
-    return ask(c, "sessions", "");
+    return ask(c, "sessions", "start it, or say which with --state");
 }
 
 int commands_kick(const struct command *c)
@@ -254,7 +258,7 @@ int commands_kick(const struct command *c)
         (void)complain("kick", "give a session's number, a name or a key");
         return EXIT_USAGE;
     }
-    return ask(c, line, "");
+    return ask(c, line, "start it, or say which with --state");
 }
 
 /* The running relay, if there is one, cuts the key's sessions at once. */

@@ -193,7 +193,10 @@ static enum err check_folders(struct relay_settings *s,
         (void)snprintf(s->state, sizeof(s->state), "%s", RELAY_STATE_OF_ROOT);
     } else if (s->state[0] == '\0' &&
                folders_state(s->state, sizeof(s->state)) != ERR_OK) {
-        return wrong(e, "state", "", "is not set, and HOME is not either");
+        (void)snprintf(e->text, sizeof(e->text),
+                       "state is not set, and HOME is not either: say where "
+                       "with --state FOLDER");
+        return ERR_SETTINGS;
     }
     TRY(make_absolute("state", s->state, sizeof(s->state), e));
     TRY(make_absolute("certs", s->certs, sizeof(s->certs), e));

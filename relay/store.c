@@ -354,8 +354,10 @@ static enum err bind_wanted(struct store *s, const struct store_bind *b,
         return add_name(s, b, b->wanted);
     }
     if (error == ERR_OK && memcmp(n->key, b->key, KEY_LEN) != 0) {
-        return refuse(s, ERR_NAME_TAKEN,
-                      "the name belongs to another key: choose another name");
+        (void)snprintf(s->sql.why, sizeof(s->sql.why),
+                       "the name %s belongs to another key: choose another",
+                       n->label);
+        return ERR_NAME_TAKEN;
     }
     return error == ERR_OK ? touch(s, b, n) : error;
 }

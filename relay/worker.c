@@ -322,7 +322,7 @@ static enum err open_certs(struct worker *w)
     if (certs_count(w->certs) == 0) {
         LOG(LOG_ERROR, "no-certificates",
             log_text("why", "no visitor can connect; put a pair into the "
-                            "certs folder or set local_ca"));
+                            "certs folder or set local-ca"));
     }
     return ERR_OK;
 }
@@ -380,7 +380,8 @@ static enum err open_door(struct worker *w, const char *text, listener_fn *fn,
         (void)say(ERR_IO, "cannot listen on", text, why);
         (void)fprintf(stderr,
                       "End what uses the port (`ss -ltnp` shows it), or choose "
-                      "another one with --%s.\n",
+                      "another one with --%s.\nBelow 1024 only root and the "
+                      "unit may listen.\n",
                       fn == edge_accept ? "listen" : "redirect-listen");
         return ERR_IO;
     }

@@ -137,7 +137,10 @@ def test_settings_that_may_not_be_read(loner, tmp_path):
 
 WORDS = {
     (): "",
-    ("htpp", "8080"): "no such verb",
+    ("htpp", "8080"): "htpp: there is no such verb; did you mean http?",
+    ("login", "sallyport:abc"): "paste",
+    ("login", "/nonexistent"): "/nonexistent: No such file",
+    ("http", "8080", "--config"): "--config: a value must follow",
     ("http",): "one target",
     ("http", "1", "2"): "one target",
     ("http", "8080", "--naem", "x"): "naem",
@@ -155,6 +158,62 @@ def test_wrong_words(loner, words):
     done = loner.command(*words)
     assert done.returncode == USAGE, done.stderr
     assert WORDS[words] in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("name", ["sallyport", "sallyport-relay"])
+def test_help_fits_a_terminal(name):
+    """Every line within 80 columns."""
+    done = subprocess.run([tunnel.program(name), "--help"], text=True,
+                          capture_output=True, timeout=20, check=True)
+    assert done.stdout.count("\n") > 20
+    assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
+
+
+def sample(name):
+    """A file of deploy/, and the same with what it has commented out."""
+    path = os.path.join(tunnel.ROOT, "deploy", name)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    return text, re.sub(r"^# ([a-z-]+: )", r"\1", text, flags=re.M)
+
+
+def test_the_sample_settings_of_the_relay_are_true(tmp_path):
+    """`check` takes them; what is commented out is the default."""
+    shown = []
+    (tmp_path / "certs").mkdir()
+    for text in sample("relay.yaml"):
+        path = tmp_path / "relay.yaml"
+        path.write_text(text)
+        done = subprocess.run(
+            [tunnel.program("sallyport-relay"), "check", "--local-ca",
+             "--config", path, "--certs", tmp_path / "certs"], text=True,
+            capture_output=True, timeout=20, check=False)
+        assert done.returncode == 0, done.stderr
+        shown.append(done.stdout)
+    assert shown[0] == shown[1]
+    assert 'redirect-listen:\n  - "0.0.0.0:80"' in shown[0]
+
+
+def test_the_sample_settings_of_the_client_are_true(loner):
+    """`start` takes them, and only then misses an invitation."""
+    for text in sample("config.yaml"):
+        loner.configure(text)
+        done = loner.command("start")
+        assert "was not invited to a relay yet" in done.stderr, done.stderr
+
+
+def test_a_target_that_speaks_no_tls(stage):
+    """Said as such: something does listen there."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        service.settimeout(20)
+        port = service.getsockname()[1]
+        stage.client.http(f"https://127.0.0.1:{port}", "plain",
+                          ["--insecure-target"])
+        with service.accept()[0] as visit:
+            visit.recv(65536)
+            visit.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        event = stage.client.wait_event("nothing-listens")
+    assert "(what answers there speaks no TLS)" in event["text"]
 
 
 def test_check_prints_the_settings(stage):

@@ -63,7 +63,7 @@ def test_the_invitation_is_not_taken_from_the_command_line(stage):
     invitation = stage.relay.invite("seen")
     done = machine(stage, "seen").command("login", invitation)
     assert done.returncode == USAGE
-    assert "cannot read the invitation" in done.stderr
+    assert "paste the invitation" in done.stderr
 
 
 def test_uses_are_counted(stage):

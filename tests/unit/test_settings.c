@@ -329,9 +329,14 @@ static void test_help_shows_every_row_with_its_default(void **state)
     (void)fclose(file);
     assert_non_null(strstr(text, "  --public-port PORT          A port [443]"));
     assert_non_null(
-        strstr(text, "  --listen ADDRESS            Where [a:1, b:2]"));
+        strstr(text, "  --listen ADDRESS            Where; may be repeated "
+                     "[a:1, b:2]"));
     assert_non_null(strstr(text, "--verbose "));
     assert_non_null(strstr(text, "--config FILE"));
+    for (char *line = strtok(text, "\n"); line != NULL;
+         line = strtok(NULL, "\n")) {
+        assert_true(strlen(line) <= 80);
+    }
 }
 
 int main(void)
