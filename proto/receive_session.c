@@ -1,6 +1,7 @@
 /*
  * Frames of stream 0. The client remembers which tunnels it asked for, so that
- * an answer for one it gave up meanwhile is dropped.
+ * an answer for one it gave up meanwhile is dropped; the relay, so that no two
+ * have one id.
  */
 #include "proto/receive_session.h"
 
@@ -12,6 +13,15 @@ uint16_t *receive_session_tunnel(struct session *s, uint16_t tunnel)
         }
     }
     return NULL;
+}
+
+void receive_session_forget(struct session *s, uint16_t tunnel)
+{
+    uint16_t *place = receive_session_tunnel(s, tunnel);
+
+    if (place != NULL) {
+        *place = 0;
+    }
 }
 
 enum err receive_session_link(struct session *s, struct slot *slot,
@@ -69,13 +79,38 @@ static enum err take_bound(struct session *s, struct span payload,
     return ERR_OK;
 }
 
+/* One that finds no place is refused by the owner: a limit, no breach. */
+static enum err take_bind(struct session *s, struct span payload,
+                          struct session_event *event)
+{
+    uint16_t *place = receive_session_tunnel(s, 0);
+
+    event->kind = EVENT_BIND;
+    TRY(frame_get_bind(payload, &event->bind));
+    event->tunnel = event->bind.tunnel;
+    if (receive_session_tunnel(s, event->tunnel) != NULL) {
+        return ERR_PROTOCOL;
+    }
+    if (place != NULL) {
+        *place = event->tunnel;
+    }
+    return ERR_OK;
+}
+
+static enum err take_unbind(struct session *s, struct span payload,
+                            struct session_event *event)
+{
+    event->kind = EVENT_UNBIND;
+    TRY(frame_get_unbind(payload, &event->tunnel));
+    receive_session_forget(s, event->tunnel);
+    return ERR_OK;
+}
+
 static enum err take(struct session *s, const struct assembly_frame *f,
                      struct session_event *event)
 {
     if (f->header.type == FRAME_BIND) {
-        event->kind = EVENT_BIND;
-        TRY(frame_get_bind(f->payload, &event->bind));
-        event->tunnel = event->bind.tunnel;
+        return take_bind(s, f->payload, event);
     } else if (f->header.type == FRAME_BOUND) {
         return take_bound(s, f->payload, event);
     } else if (f->header.type == FRAME_REFUSED) {
@@ -83,8 +118,7 @@ static enum err take(struct session *s, const struct assembly_frame *f,
     } else if (f->header.type == FRAME_UNBOUND) {
         return take_verdict(s, f->payload, EVENT_UNBOUND, event);
     } else if (f->header.type == FRAME_UNBIND) {
-        event->kind = EVENT_UNBIND;
-        return frame_get_unbind(f->payload, &event->tunnel);
+        return take_unbind(s, f->payload, event);
     } else if (f->header.type == FRAME_GOAWAY) {
         event->kind = EVENT_GOAWAY;
         s->is_leaving = true;

@@ -16,7 +16,11 @@ MUST_CHECK enum err receive_session_event(struct session *s,
                                           const struct assembly_frame *f,
                                           struct session_event *event);
 
-/* Client: the place of |tunnel| among those asked for; of 0: a free place. */
+/* The place of |tunnel| among those asked for; of 0: a free place. NULL: there
+ * is none. */
 uint16_t *receive_session_tunnel(struct session *s, uint16_t tunnel);
+
+/* |tunnel| is no more; its place is free. */
+void receive_session_forget(struct session *s, uint16_t tunnel);
 
 #endif

@@ -49,7 +49,7 @@ struct session {
     uint64_t unsent_bytes;      /* payload in all streams' queues */
     struct stream_list waiting; /* writers that were told to stop */
 
-    uint16_t tunnels[TUNNELS_MAX]; /* client: asked for, 0 free */
+    uint16_t tunnels[TUNNELS_MAX]; /* asked for, 0 free */
     void *spent; /* a head block that was handed out; freed at the next step */
 
     uint64_t dropped_frames;

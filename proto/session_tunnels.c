@@ -58,6 +58,7 @@ static enum err put_verdict(struct session *s, enum frame_type type,
     assert(s->role == SESSION_RELAY);
     wire_writer_init(&w, payload, sizeof(payload));
     frame_put_verdict(&w, v);
+    receive_session_forget(s, v->tunnel);
     return put(s, type, &w);
 }
 

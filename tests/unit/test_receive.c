@@ -102,6 +102,41 @@ static void test_a_frame_for_a_stream_that_is_over_is_dropped(void **state)
     assert_int_equal(p->client.receive.used, 0);
 }
 
+/* BIND for tunnel |id| without a name, as its client sends it. */
+static struct span bind_frame(uint16_t id)
+{
+    static uint8_t payload[3 + TARGET_TAG_LEN];
+
+    payload[0] = (uint8_t)(id >> 8);
+    payload[1] = (uint8_t)id;
+    return bytes_frame(0, FRAME_BIND, 0, span_of(payload, sizeof(payload)));
+}
+
+static void test_a_tunnel_id_in_use_is_not_bound_again(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    struct frame_verdict no = { .tunnel = 7, .code = ERR_NAME_TAKEN };
+
+    assert_int_equal(feed(relay, bind_frame(7)).kind, EVENT_BIND);
+    assert_int_equal(session_refuse(relay, &no), ERR_OK);
+    assert_int_equal(feed(relay, bind_frame(7)).kind, EVENT_BIND);
+    assert_int_equal(feed(relay, bytes_number(0, FRAME_UNBIND, 7, 2)).kind,
+                     EVENT_UNBIND);
+    assert_int_equal(feed(relay, bind_frame(7)).kind, EVENT_BIND);
+    refuse(relay, bind_frame(7), ERR_PROTOCOL);
+}
+
+static void test_binds_past_the_limit_are_the_owners_to_refuse(void **state)
+{
+    struct pair *p = *state;
+
+    for (uint16_t id = 100; id < 100 + 2 * TUNNELS_MAX; id++) {
+        assert_int_equal(feed(p->relay.session, bind_frame(id)).kind,
+                         EVENT_BIND);
+    }
+}
+
 static void test_an_open_with_an_old_id_is_refused(void **state)
 {
     struct pair *p = *state;
@@ -378,6 +413,8 @@ int main(void)
         CASE(test_data_past_the_window_is_refused),
         CASE(test_a_frame_for_a_stream_never_opened_is_refused),
         CASE(test_a_frame_for_a_stream_that_is_over_is_dropped),
+        CASE(test_a_tunnel_id_in_use_is_not_bound_again),
+        CASE(test_binds_past_the_limit_are_the_owners_to_refuse),
         CASE(test_an_open_with_an_old_id_is_refused),
         CASE(test_an_open_for_an_unbound_tunnel_is_reset),
         CASE(test_an_open_past_the_stream_limit_is_reset),
