@@ -169,7 +169,12 @@ static void take_bind(struct client_session *s, const struct frame_bind *b)
         return;
     }
     if (client_session_tunnel(s, label) != 0) {
-        refuse(s, b, ERR_NAME_TAKEN, "this client serves that name already");
+        /* Without a wanted name the same target gives the same name. */
+        refuse(s, b, ERR_NAME_TAKEN,
+               b->name.len > 0
+                   ? "this client serves that name already"
+                   : "this client shares that target already: give the second "
+                     "tunnel a name of its own");
         return;
     }
     if (names_claim(w->names, label, mine, &before) != ERR_OK) {

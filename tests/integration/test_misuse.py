@@ -167,3 +167,23 @@ def test_a_drain_ends_soon_after_what_it_waited_for(place):
         assert b" 200 " in answer
         assert len(read_exactly(sock, len(body), rest)) == len(body)
         assert place.client.child.wait(3) == 0
+
+
+def test_one_target_twice_needs_names(place):
+    """Checks: the second is refused with what to do, with names both are."""
+    target = f"127.0.0.1:{place.service.port}"
+    place.client.stop()
+    place.client.configure(tunnels={"one": {"target": target},
+                                    "two": {"target": target}})
+    place.client.start("start")
+    place.client.wait_event("url")
+    refused = place.client.wait_event("refused")
+    assert "a name of its own" in refused["why"]
+    assert place.client.child.is_running()
+    place.client.stop()
+    place.client.configure(tunnels={
+        "one": {"target": target, "name": "one"},
+        "two": {"target": target, "name": "two"}})
+    place.client.start("start")
+    place.client.child.wait_for(
+        "two URLs", lambda: len(place.client.events("url")) == 2, 10)
