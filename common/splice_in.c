@@ -8,6 +8,8 @@
 #define INTERACTIVE_READ_MAX (4u * KIB)
 #define INTERACTIVE_AFTER 8u
 
+_Static_assert(CONN_MORE_MAX == SENT_AHEAD_MAX, "splice_watch() keeps to it");
+
 /* Give a chunk to the stream. False: it is gone, or there is no memory. */
 static bool splice_give(struct splice *s, struct chunk *chunk)
 {

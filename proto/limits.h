@@ -95,8 +95,10 @@
 #define KEEP_ALIVE_US (75 * US_PER_S)
 #define STALL_US (300 * US_PER_S)
 #define STALL_UNDER_PRESSURE_US (30 * US_PER_S)
-#define PIPELINED_MAX (64u * KIB)
-#define OPTIMISTIC_MAX (16u * KIB)
+/* What a visitor sends before it is wanted: behind an upgrade's head, or ahead
+ * of an exchange's end. One chunk for both. The rest waits in the kernel, where
+ * it costs us nothing; only the visitor's leaving is noticed later then. */
+#define SENT_AHEAD_MAX FRAME_PAYLOAD_MAX
 #define DISCARD_AFTER_STOP_MAX (256u * KIB)
 #define ADDRESS_CONNECTIONS_MAX 1000u
 #define ADDRESS_HANDSHAKES_MAX 100u
