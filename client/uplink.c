@@ -16,6 +16,7 @@
 
 #define EXCHANGES_MAX STREAMS_MAX_DEFAULT
 #define UPLINK_SLOT 0u
+#define DRAIN_LOOK_US (20 * US_PER_MS)
 
 struct uplink {
     struct loop *loop;
@@ -84,10 +85,6 @@ static void on_exchange_end(void *owner, const struct local_report *report)
     struct uplink *u = owner;
 
     u->o.on_exchange(u->o.owner, report);
-    if (u->is_draining && u->drain != NULL) {
-        /* The stream's end is counted when its last frames have been sent. */
-        timer_set(u->redial, loop_now(u->loop) + 20 * US_PER_MS);
-    }
 }
 
 static void on_open(struct uplink *u, const struct session_event *event)
@@ -387,6 +384,9 @@ static void on_redial(void *owner)
     }
     if (u->is_draining) {
         check_drained(u);
+        /* A stream's end counts when its last frames have been sent, of which
+         * nobody tells. */
+        timer_set(u->redial, loop_now(u->loop) + DRAIN_LOOK_US);
         return;
     }
     dial(u);

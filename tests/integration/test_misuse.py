@@ -187,3 +187,25 @@ def test_one_target_twice_needs_names(place):
     place.client.start("start")
     place.client.child.wait_for(
         "two URLs", lambda: len(place.client.events("url")) == 2, 10)
+
+
+def test_a_drain_sees_the_end_of_what_left_late(place):
+    """Checks: the last bytes wait for credit, and the drain for them only."""
+    body = b"x" * 350000
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
+    go = threading.Event()
+    place.service.answers["/late"] = lambda s, r: (
+        go.wait(5), s.sendall(head.encode() + body))
+    with place.visit() as sock:
+        sock.sendall(get("/late"))
+        place.service.last("/late")
+        place.client.child.signal(signal.SIGTERM)
+        place.client.wait_event("draining")
+        time.sleep(0.2)
+        place.relay.child.signal(signal.SIGSTOP)
+        go.set()
+        time.sleep(1)
+        place.relay.child.signal(signal.SIGCONT)
+        _, rest = read_head(sock)
+        assert len(read_exactly(sock, len(body), rest)) == len(body)
+        assert place.client.child.wait(3) == 0
