@@ -10,6 +10,7 @@
 
 #include "common/folders.h"
 #include "common/keys.h"
+#include "common/log.h"
 #include "relay/label.h"
 #include "relay/sql.h"
 
@@ -309,17 +310,23 @@ enum err store_name(struct store *s, struct span label, struct store_name *out)
                                  : ERR_OK;
 }
 
-/* Note that |n| is used for this target now; not for every rebinding. */
-static enum err touch(struct store *s, const struct store_bind *b,
-                      const struct store_name *n)
+/* Note that |n| is used for this target now; not for every rebinding, and a
+ * disk that is full takes nobody's name away. */
+static void touch(struct store *s, const struct store_bind *b,
+                  const struct store_name *n)
 {
-    return sql_run(&s->sql,
-                   "UPDATE names SET tag = ?1, used = ?2 WHERE label = ?3"
-                   " AND (tag <> ?1 OR used < ?2 - ?4)",
-                   VALUES(sql_blob(b->tag, TARGET_TAG_LEN), sql_int(b->now_s),
-                          sql_text(span_text(n->label)),
-                          sql_int(STORE_USED_STEP_S)),
-                   NULL, NULL);
+    enum err error = sql_run(
+        &s->sql,
+        "UPDATE names SET tag = ?1, used = ?2 WHERE label = ?3"
+        " AND (tag <> ?1 OR used < ?2 - ?4)",
+        VALUES(sql_blob(b->tag, TARGET_TAG_LEN), sql_int(b->now_s),
+               sql_text(span_text(n->label)), sql_int(STORE_USED_STEP_S)),
+        NULL, NULL);
+
+    if (error != ERR_OK) {
+        LOG(LOG_ERROR, "name-use-not-noted", log_text("name", n->label),
+            log_text("why", store_why(s)));
+    }
 }
 
 /* The label becomes the key's, for ever, if there is room for one more. */
@@ -359,7 +366,7 @@ static enum err bind_wanted(struct store *s, const struct store_bind *b,
                        n->label);
         return ERR_NAME_TAKEN;
     }
-    return error == ERR_OK ? touch(s, b, n) : error;
+    return error;
 }
 
 static enum err bind_again(struct store *s, const struct store_bind *b,
@@ -372,7 +379,7 @@ static enum err bind_again(struct store *s, const struct store_bind *b,
                                " ORDER BY used DESC, made DESC LIMIT 1)",
                 VALUES(of_key(b->key), sql_blob(b->tag, TARGET_TAG_LEN)),
                 on_row_name, n));
-    return n->label[0] == '\0' ? ERR_ABSENT : touch(s, b, n);
+    return n->label[0] == '\0' ? ERR_ABSENT : ERR_OK;
 }
 
 static enum err bind_random(struct store *s, const struct store_bind *b,
@@ -407,11 +414,12 @@ enum err store_bind_name(struct store *s, const struct store_bind *b,
         error = bind_again(s, b, &n);
         error = error == ERR_ABSENT ? bind_random(s, b, &n) : error;
     }
-    error = sql_end(&s->sql, error);
-    if (error == ERR_OK) {
-        memcpy(label, n.label, sizeof(n.label));
+    TRY(sql_end(&s->sql, error));
+    if (n.made_s != 0) {
+        touch(s, b, &n);
     }
-    return error;
+    memcpy(label, n.label, sizeof(n.label));
+    return ERR_OK;
 }
 
 /* A caller's function for rows, behind the one that reads them. */

@@ -1,11 +1,13 @@
 /* The store: who may log in, and that a name is never given to another. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -191,6 +193,35 @@ static void test_a_key_has_so_many_names_and_no_more(void **state)
     assert_int_equal(bind(b, 4, "", label), ERR_OK);
 }
 
+/* Writing fails from here on as on a full disk, or again not. */
+static void set_disk_full(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_a_full_disk_takes_no_name_away(void **state)
+{
+    char label[NAME_MAX_LEN + 1], again[NAME_MAX_LEN + 1];
+
+    (void)state;
+    enrol_a_and_b();
+    assert_int_equal(bind(a, 't', "", label), ERR_OK);
+    set_disk_full(1);
+    /* That it serves another target now cannot be noted; what of it. */
+    assert_int_equal(bind(a, 'u', label, again), ERR_OK);
+    assert_string_equal(again, label);
+    assert_int_equal(bind(a, 't', "", again), ERR_OK);
+    assert_string_equal(again, label);
+    assert_int_equal(bind(a, 'n', "", again), ERR_STORE);
+    set_disk_full(RLIM_INFINITY);
+    assert_int_equal(bind(a, 'n', "", again), ERR_OK);
+}
+
 static void test_a_known_name_is_told_from_an_unknown_one(void **state)
 {
     char label[NAME_MAX_LEN + 1];
@@ -281,6 +312,7 @@ int main(void)
         WITH_STORE(test_the_same_target_gets_the_same_name_again),
         WITH_STORE(test_a_wanted_name_is_its_first_keys_for_ever),
         WITH_STORE(test_a_key_has_so_many_names_and_no_more),
+        WITH_STORE(test_a_full_disk_takes_no_name_away),
         WITH_STORE(test_a_known_name_is_told_from_an_unknown_one),
         WITH_STORE(test_the_operator_finds_a_key_by_name_or_beginning),
         WITH_STORE(test_what_cannot_be_used_is_said_with_its_path),
