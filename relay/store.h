@@ -100,8 +100,8 @@ struct store_bind {
  * The label for this key and target: the wanted one when it is free or its
  * own, else the one it had last for the same tag, else a new random one. From
  * then on the label is that key's for ever. ERR_NAME_TAKEN, ERR_LIMIT (the
- * key has its names already), ERR_STORE; store_why() is fit for the client. That
- * its use cannot be noted is no error: the log says so.
+ * key has its names already), ERR_STORE; store_why() is fit for the client.
+ * That its use cannot be noted is no error: the log says so.
  */
 MUST_CHECK enum err store_bind_name(struct store *s, const struct store_bind *b,
                                     char label[NAME_MAX_LEN + 1]);
