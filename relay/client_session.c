@@ -243,14 +243,8 @@ static void retire(struct client_session *s, enum err code, uint64_t linger_us)
 
     assert(!s->is_over);
     s->is_over = true;
-    while (s->tunnel_count > 0) {
-        drop_tunnel(s, &s->tunnels[0]);
-    }
-    lose_exchanges(s, 0, code);
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
-        link_close(s->carrier.links[i], linger_us);
-        s->carrier.links[i] = NULL;
-    }
+    /* First: the end of an exchange may be that of the worker, which ends
+     * what is still in its list. */
     if (s->prev != NULL) {
         s->prev->next = s->next;
     } else {
@@ -258,6 +252,14 @@ static void retire(struct client_session *s, enum err code, uint64_t linger_us)
     }
     if (s->next != NULL) {
         s->next->prev = s->prev;
+    }
+    while (s->tunnel_count > 0) {
+        drop_tunnel(s, &s->tunnels[0]);
+    }
+    lose_exchanges(s, 0, code);
+    for (size_t i = 0; i < SLOTS_MAX; i++) {
+        link_close(s->carrier.links[i], linger_us);
+        s->carrier.links[i] = NULL;
     }
     loop_flush_later(&w->loop, &s->free_later);
 }

@@ -315,3 +315,16 @@ def test_a_relay_told_twice_ends_at_once(stage):
         stage.relay.child.signal(signal.SIGTERM)
         assert stage.relay.child.wait(5) == 0
         assert answer.result(5) != b"at last\n"
+
+
+def test_a_draining_relay_whose_client_dies_ends(stage):
+    """The last response is cut with its session, and the relay ends."""
+    stage.share("quit")
+    with raw_visitor.open_to(stage.url, stage.ca) as visitor:
+        visitor.ask("/endless")
+        assert visitor.head().status == 200
+        stage.relay.child.signal(signal.SIGTERM)
+        stages.eventually("draining", lambda: " draining " in
+                          stage.relay.child.errors())
+        stage.client.child.signal(signal.SIGKILL)
+        assert stage.relay.child.wait(5) == 0
