@@ -85,7 +85,7 @@ def test_extensions_are_the_ends_affair(shared, odd):
             ("Sec-WebSocket-Extensions",
              "permessage-deflate; client_max_window_bits")])
         answer = visitor.head()
-        assert answer.status == 101, visitor.body_of(answer).body
+        assert answer.status == 101, answer.fields
         assert answer.field("sec-websocket-extensions") == \
             "permessage-deflate; server_no_context_takeover"
         assert answer.field("upgrade").lower() == "websocket"

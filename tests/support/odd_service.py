@@ -122,4 +122,6 @@ class OddService:
 
     def stop(self):
         """Listen no more."""
+        # close() alone leaves a thread in accept(), and the port open.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -82,6 +82,8 @@ class RawService:
         return self
 
     def __exit__(self, *_):
+        # close() alone leaves a thread in accept(), and the port open.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def _accept(self):
