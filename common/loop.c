@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/platform.h"
 
 _Static_assert(BATCH_CAPACITY >= WRITE_BATCH + 8u * KIB + 4u * 64u,
                "four full records, and a handshake flight beside them");
@@ -58,6 +59,7 @@ static void loop_free_buffers(struct loop *l)
 enum err loop_open(struct loop *l)
 {
     *l = (struct loop){ .dirty = { .next = &l->dirty, .prev = &l->dirty } };
+    platform_keep_freed_memory();
     l->cipher_in = malloc(READ_BATCH);
     l->record = malloc(TLS_RECORD_MAX);
     if (l->cipher_in == NULL || l->record == NULL) {

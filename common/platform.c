@@ -1,12 +1,17 @@
-/* Socket options by the names Linux gives them. */
+/* Options of sockets and of memory by the names Linux gives them. */
 #include "common/platform.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "proto/limits.h"
+
+#define FREED_KEPT (4u * MIB)
 
 static void option_set(int fd, int level, int name, unsigned value)
 {
@@ -42,6 +47,13 @@ void platform_congestion(int fd, const char *name)
 #else
     (void)fd;
     (void)name;
+#endif
+}
+
+void platform_keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    (void)mallopt(M_TRIM_THRESHOLD, (int)FREED_KEPT);
 #endif
 }
 

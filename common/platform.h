@@ -17,6 +17,10 @@ void platform_unsent_low_mark(int fd, uint32_t bytes);
 /* Congestion control by name: "bbr", "cubic". */
 void platform_congestion(int fd, const char *name);
 
+/* Let the process keep some MiB of freed memory: a burst of chunks would be
+ * given back to the system, and be faulted in again, many times a second. */
+void platform_keep_freed_memory(void);
+
 /* Probe an idle peer after |first_s|, then each |each_s|, |count| times. */
 void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
                          unsigned count);
