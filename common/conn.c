@@ -132,8 +132,9 @@ static void conn_tick(struct flush *f)
     }
 }
 
-/* A connection without a socket. */
-static struct conn *conn_new(struct loop *l, const struct conn_options *o)
+/* A connection; its socket is made at once when a |family| is given. */
+static struct conn *conn_new(struct loop *l, const struct conn_options *o,
+                             unsigned family)
 {
     struct conn *c = calloc(1, sizeof(*c));
 
@@ -153,7 +154,9 @@ static struct conn *conn_new(struct loop *l, const struct conn_options *o)
         }
         tls_lend_output(c->tls, &c->out);
     }
-    if (uv_tcp_init(&l->uv, &c->tcp) != 0) {
+    /* Out of descriptors: connecting makes the socket, and says so. */
+    if (uv_tcp_init_ex(&l->uv, &c->tcp, family) != 0 &&
+        uv_tcp_init(&l->uv, &c->tcp) != 0) {
         tls_free(c->tls);
         free(c);
         return NULL;
@@ -187,7 +190,7 @@ enum err conn_accept(struct loop *l, uv_stream_t *server,
 
     assert(o->tls == NULL);
     loop_now(l);
-    c = conn_new(l, o);
+    c = conn_new(l, o, AF_UNSPEC);
     if (c == NULL) {
         return ERR_NOMEM;
     }
@@ -206,7 +209,7 @@ enum err conn_adopt(struct loop *l, int fd, const struct conn_options *o,
     struct conn *c;
 
     loop_now(l);
-    c = conn_new(l, o);
+    c = conn_new(l, o, AF_UNSPEC);
     if (c == NULL) {
         return ERR_NOMEM;
     }
@@ -252,10 +255,11 @@ enum err conn_connect(struct loop *l, const struct sockaddr *to,
     int status;
 
     loop_now(l);
-    c = conn_new(l, o);
+    c = conn_new(l, o, to->sa_family);
     if (c == NULL) {
         return ERR_NOMEM;
     }
+    conn_socket_choose(&c->tcp, to);
     status =
         uv_tcp_connect(&c->request.connect, &c->tcp, to, on_conn_connected);
     if (status != 0) {

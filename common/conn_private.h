@@ -74,6 +74,13 @@ void conn_wake(struct conn *c);
 /* The handshake is done, or there is none. */
 void conn_now_up(struct conn *c);
 
+/*
+ * Before |tcp| connects to |peer|. The system's BBR costs a third more CPU for
+ * each byte between programs of one machine, and there is nothing to probe
+ * there; its timers stay when it is left after the connection is made.
+ */
+void conn_socket_choose(const uv_tcp_t *tcp, const struct sockaddr *peer);
+
 /* The options that every socket of ours gets. */
 void conn_socket_tune(struct conn *c);
 

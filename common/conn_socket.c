@@ -9,19 +9,28 @@
 
 #define LINK_UNSENT_LOW_MARK (128u * KIB)
 
+void conn_socket_choose(const uv_tcp_t *tcp, const struct sockaddr *peer)
+{
+    struct sockaddr_storage to = { .ss_family = AF_UNSPEC };
+    uv_os_fd_t fd;
+
+    memcpy(&to, peer,
+           peer->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                       : sizeof(struct sockaddr_in));
+    if (address_is_loopback(&to) &&
+        uv_fileno((const uv_handle_t *)tcp, &fd) == 0) {
+        platform_congestion(fd, "cubic");
+    }
+}
+
 void conn_socket_tune(struct conn *c)
 {
     struct sockaddr_storage peer;
-    uv_os_fd_t fd;
 
     uv_tcp_nodelay(&c->tcp, 1);
+    /* Accepted ones too, for what they were given late. */
     conn_peer(c, &peer);
-    /* BBR, the default of many servers, costs a third more CPU for each byte
-     * between programs of one machine, and there is nothing to probe there. */
-    if (address_is_loopback(&peer) &&
-        uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
-        platform_congestion(fd, "cubic");
-    }
+    conn_socket_choose(&c->tcp, (const struct sockaddr *)&peer);
 }
 
 void conn_peer(const struct conn *c, struct sockaddr_storage *out)

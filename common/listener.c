@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
+#include "common/address.h"
 #include "common/log.h"
+#include "common/platform.h"
 
 #define BACKLOG 1024
 
@@ -39,6 +41,19 @@ static void on_listener_closed(uv_handle_t *handle)
     free(container_of(handle, struct listener, tcp));
 }
 
+/* Accepted sockets inherit it: see conn_socket_choose(). */
+static void listener_choose(struct listener *l)
+{
+    struct sockaddr_storage own;
+    uv_os_fd_t fd;
+
+    listener_name(l, &own);
+    if (address_is_loopback(&own) &&
+        uv_fileno((uv_handle_t *)&l->tcp, &fd) == 0) {
+        platform_congestion(fd, "cubic");
+    }
+}
+
 enum err listener_open(struct loop *l, const struct sockaddr *at,
                        listener_fn *fn, void *owner, struct listener **out,
                        const char **why)
@@ -63,6 +78,7 @@ enum err listener_open(struct loop *l, const struct sockaddr *at,
     status = uv_tcp_bind(&listener->tcp, at,
                          at->sa_family == AF_INET6 ? UV_TCP_IPV6ONLY : 0);
     if (status == 0) {
+        listener_choose(listener);
         /* libuv has set SO_REUSEADDR; a taken port is told here. */
         status = uv_listen((uv_stream_t *)&listener->tcp, BACKLOG,
                            on_listener_waiting);
