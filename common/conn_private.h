@@ -34,11 +34,12 @@ struct conn {
     bool is_paused;  /* the owner wants no more for now */
     bool wants_more; /* conn_more() was called for what |in| holds */
     bool keeps_records;
+    bool is_bulk; /* the last read was a chunk full of plain bytes or more */
     bool has_eof;
     bool eof_is_clean;
     bool resume_due;  /* look at what was left, at the end of this tick */
     struct chunk *in; /* unread bytes; the loop's spare during CONN_DATA */
-    uint8_t *cipher;  /* what a pause left undecrypted */
+    uint8_t *cipher;  /* what a pause left undecrypted, or of a plain batch */
     size_t cipher_len;
     size_t cipher_used;
     uint64_t read_tick; /* in which |read_bytes| were read */

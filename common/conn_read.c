@@ -1,7 +1,8 @@
 /*
  * What comes into a connection. Plain bytes are read straight into the loop's
- * spare chunk, so that the owner can take them without a copy; TLS is read into
- * the loop's cipher buffer and decrypted from there into the spare chunk. A
+ * spare chunk, so that the owner can take them without a copy; TLS, and plain
+ * bytes that come faster than a chunk at a time, are read into the loop's
+ * cipher buffer and decrypted or copied from there into the spare chunk. A
  * connection holds a buffer of its own only for what its owner left unread.
  */
 #include "common/conn_private.h"
@@ -11,6 +12,10 @@
 /* Below this a copy is cheaper than giving the 16 KiB chunk away. */
 #define COPY_BELOW (4u * KIB)
 #define MORE_FIRST (4u * KIB)
+
+/* As many plain bytes as fill whole chunks. A copy of them costs less than a
+ * call of the kernel for each chunk, with the acknowledgement it makes. */
+#define PLAIN_BATCH (READ_BATCH - READ_BATCH % FRAME_PAYLOAD_MAX)
 
 static bool read_is_wanted(const struct conn *c)
 {
@@ -182,26 +187,64 @@ static void read_cipher(struct conn *c, struct span *in)
     }
 }
 
-/* Keep what a pause left of the loop's cipher buffer. */
-static void read_keep_cipher(struct conn *c, struct span rest)
+/* Plain bytes of a batch, a chunk at a time, as long as the owner takes them
+ * (and does not find TLS in them). */
+static void read_plain(struct conn *c, struct span *in)
 {
+    while (in->len > 0 && c->tls == NULL && c->phase == PHASE_UP &&
+           read_is_wanted(c)) {
+        struct chunk *target = read_target(c);
+        size_t len;
+
+        if (target == NULL) {
+            conn_fail(c, ERR_NOMEM, error_text(ERR_NOMEM));
+            return;
+        }
+        len = read_room(c, target);
+        len = in->len < len ? in->len : len;
+        assert(len > 0);
+        memcpy(chunk_tail(target), in->data, len);
+        chunk_grow(target, len);
+        *in = span_after(*in, len);
+        read_give(c, target);
+    }
+}
+
+static void read_batch(struct conn *c, struct span *in)
+{
+    if (c->tls != NULL) {
+        read_cipher(c, in);
+    } else {
+        read_plain(c, in);
+    }
+}
+
+/* Keep what a pause left of the loop's cipher buffer, behind what a begin of
+ * TLS within it may have put there. */
+static void read_keep_batch(struct conn *c, struct span rest)
+{
+    uint8_t *kept;
+
     if (rest.len == 0 || c->has_eof ||
         (c->phase != PHASE_HANDSHAKE && c->phase != PHASE_UP)) {
         return;
     }
-    assert(c->cipher == NULL);
-    c->cipher = malloc(rest.len);
     if (c->cipher == NULL) {
+        c->cipher_len = 0;
+        c->cipher_used = 0;
+    }
+    kept = realloc(c->cipher, c->cipher_len + rest.len);
+    if (kept == NULL) {
         conn_fail(c, ERR_NOMEM, error_text(ERR_NOMEM));
         return;
     }
-    memcpy(c->cipher, rest.data, rest.len);
-    c->cipher_len = rest.len;
-    c->cipher_used = 0;
+    memcpy(kept + c->cipher_len, rest.data, rest.len);
+    c->cipher = kept;
+    c->cipher_len += rest.len;
 }
 
 /* Go on with what an earlier pause left. */
-static void read_kept_cipher(struct conn *c)
+static void read_kept_batch(struct conn *c)
 {
     struct span in = { .data = NULL };
     size_t before;
@@ -211,7 +254,7 @@ static void read_kept_cipher(struct conn *c)
             span_of(c->cipher + c->cipher_used, c->cipher_len - c->cipher_used);
     }
     before = in.len;
-    read_cipher(c, &in);
+    read_batch(c, &in);
     if (c->cipher != NULL) {
         c->cipher_used += before - in.len;
         if (c->cipher_used == c->cipher_len || c->has_eof) {
@@ -229,6 +272,10 @@ static void on_conn_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     (void)suggested;
     if (c->tls != NULL || c->phase == PHASE_LINGER) {
         *buf = uv_buf_init((char *)c->loop->cipher_in, READ_BATCH);
+        return;
+    }
+    if (c->is_bulk && c->in == NULL) {
+        *buf = uv_buf_init((char *)c->loop->cipher_in, PLAIN_BATCH);
         return;
     }
     target = read_target(c);
@@ -276,12 +323,14 @@ static void on_conn_read(uv_stream_t *stream, ssize_t count,
         return;
     }
     in = span_of(buf->base, (size_t)count);
-    if (c->tls != NULL) {
-        read_cipher(c, &in);
-        read_keep_cipher(c, in);
+    if (in.data == c->loop->cipher_in) {
+        c->is_bulk = in.len > FRAME_PAYLOAD_MAX;
+        read_batch(c, &in);
+        read_keep_batch(c, in);
     } else {
         struct chunk *target = c->in != NULL ? c->in : c->loop->spare;
 
+        c->is_bulk = in.len == FRAME_PAYLOAD_MAX;
         chunk_grow(target, in.len);
         read_give(c, target);
     }
@@ -320,8 +369,9 @@ void conn_read_resume(struct conn *c)
         !c->wants_more) {
         read_give(c, c->in);
     }
-    if (c->tls != NULL && read_is_wanted(c) && c->phase != PHASE_LINGER) {
-        read_kept_cipher(c);
+    if ((c->tls != NULL || c->cipher != NULL) && read_is_wanted(c) &&
+        c->phase != PHASE_LINGER) {
+        read_kept_batch(c);
     }
     conn_read_update(c);
 }

@@ -48,7 +48,7 @@ struct loop {
     uint64_t now_us;       /* set anew before every callback round */
     uint64_t tick;         /* counts the rounds */
     struct flush dirty;    /* list head */
-    uint8_t *cipher_in;    /* READ_BATCH, TLS input, borrowed for a call */
+    uint8_t *cipher_in;    /* READ_BATCH, input, borrowed for a call */
     uint8_t *record;       /* TLS_RECORD_MAX, frames gathered for a record */
     struct chunk *spare;   /* where the next read goes, see loop_spare() */
     struct batch *batches; /* free ones */

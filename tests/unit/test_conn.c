@@ -192,6 +192,29 @@ static void test_a_pause_holds_back_the_sender(void **state)
     }
 }
 
+static void test_plain_bytes_in_bulk_wait_for_their_owner(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w);
+    w.client.to_send = 8 * MIB;
+    w.client.shuts = true;
+    world_connect(&w, 0);
+    while (w.server.received < 1 * MIB || !w.server.conn->is_bulk) {
+        world_step(&w);
+    }
+    while (w.server.eof == 0) {
+        /* What is left ends a batch in its middle. */
+        w.server.leaves = true;
+        world_step(&w);
+    }
+    assert_int_equal(w.server.received, 8 * MIB);
+    assert_int_equal(w.server.largest, FRAME_PAYLOAD_MAX);
+    assert_null(w.server.conn->cipher);
+    world_close(&w);
+}
+
 static void test_an_idle_connection_holds_no_buffer(void **state)
 {
     struct world w;
@@ -253,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_what_is_left_may_be_consumed_later),
         cmocka_unit_test(test_more_has_a_bound),
         cmocka_unit_test(test_a_pause_holds_back_the_sender),
+        cmocka_unit_test(test_plain_bytes_in_bulk_wait_for_their_owner),
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
         cmocka_unit_test(test_records_are_kept_when_asked),
     };
