@@ -95,7 +95,7 @@ static const struct verb verbs[] = {
       "share a local service under a public https name" },
     { "start", "", 0, 0, run_start, "share every tunnel of the settings file" },
     { "version", "", 0, 0, run_version, "print the version" },
-    { "help", "", 0, 0, run_help, "print this help" },
+    { "help", "", 0, 1, run_help, "print this help" },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

@@ -138,10 +138,14 @@ static void on_signal(enum signals_event event, void *owner)
 static int make_tunnel(struct share *s, const struct tunnel_settings *from)
 {
     struct tunnel *t = &s->tunnels[s->tunnel_count];
+    char what[sizeof(from->key) + sizeof(from->target) + 20];
     const char *why = "";
 
     if (target_parse(from->target, &t->local.target, &why) != ERR_OK) {
-        return say(EXIT_USAGE, from->target, why);
+        snprintf(what, sizeof(what), "%s%s%s", from->key,
+                 from->key[0] == '\0' ? "" : ": target: ",
+                 from->target[0] == '\0' ? "none" : from->target);
+        return say(EXIT_USAGE, what, why);
     }
     if (from->name[0] != '\0' &&
         hostname_check_label(span_text(from->name), &why) != ERR_OK) {

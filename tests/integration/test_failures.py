@@ -94,6 +94,21 @@ CLIENT_SETTINGS = {
 }
 
 
+TARGETS = {
+    "name: x": "a: target: none: give a PORT, a HOST:PORT or a URL",
+    "target: 80000": "a: target: 80000: a port is a number",
+}
+
+
+@pytest.mark.parametrize("text", TARGETS)
+def test_a_wrong_target_is_told_with_its_tunnel(loner, text):
+    """There may be many in the file."""
+    loner.configure(f"tunnels:\n  a:\n    {text}")
+    done = loner.command("start")
+    assert done.returncode == USAGE, done.stderr
+    assert TARGETS[text] in done.stderr
+
+
 @pytest.mark.parametrize("text", CLIENT_SETTINGS)
 def test_wrong_settings_of_the_client(loner, text):
     """The same for ~/.config/sallyport/config.yaml."""
