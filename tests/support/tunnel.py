@@ -45,10 +45,10 @@ def program(name):
 class Relay:
     """A relay for *.tunnel.test on a port of the loopback address."""
 
-    def __init__(self, folder, settings=(), state=None):
+    def __init__(self, folder, settings=(), state=None, base=BASE):
         """
         Prepare, in |folder|; |settings| are more lines for its file, |state|
-        another place for what it keeps.
+        another place for what it keeps, |base| another domain.
         """
         self.folder = os.path.join(folder, "relay")
         self.state = state or os.path.join(self.folder, "state")
@@ -61,7 +61,7 @@ class Relay:
         self.config = os.path.join(self.folder, "relay.yaml")
         with open(self.config, "w", encoding="utf-8") as out:
             out.write("\n".join([
-                f"domain: {BASE}", f"state: {self.state}",
+                f"domain: {base}", f"state: {self.state}",
                 f"listen: 127.0.0.1:{self.port}",
                 "invite-host: 127.0.0.1", *settings]) + "\n")
         self.child = None
