@@ -14,9 +14,14 @@
 #include "common/log.h"
 #include "common/timer.h"
 
-#define EXCHANGES_MAX STREAMS_MAX_DEFAULT
 #define UPLINK_SLOT 0u
 #define DRAIN_LOOK_US (20 * US_PER_MS)
+
+static const struct session_limits own_limits = {
+    .window_first = WINDOW_FIRST,
+    .streams_max = STREAMS_MAX_DEFAULT,
+    .tunnels_max = TUNNELS_MAX,
+};
 
 struct uplink {
     struct loop *loop;
@@ -31,6 +36,7 @@ struct uplink {
     uint32_t epoch;    /* of the newest LOGIN */
     unsigned attempts; /* dials since the link was lost */
     uint64_t lost_us;  /* when it was */
+    uint64_t renew_us; /* when a used up session ends at the latest */
     bool was_up;
     bool is_draining;
     bool is_over; /* nothing more is dialled */
@@ -80,13 +86,6 @@ static void on_drain_over(void *owner)
     tell(u, UPLINK_DRAINED, NULL, ERR_TIMEOUT, "");
 }
 
-static void on_exchange_end(void *owner, const struct local_report *report)
-{
-    struct uplink *u = owner;
-
-    u->o.on_exchange(u->o.owner, report);
-}
-
 static void on_open(struct uplink *u, const struct session_event *event)
 {
     struct tunnel *t = find_tunnel(u, event->open.tunnel);
@@ -117,8 +116,8 @@ static void on_bound(struct uplink *u, const struct session_event *event)
     tell(u, UPLINK_URL, t, ERR_OK, "");
 }
 
-static void on_verdict(struct uplink *u, const struct session_event *event,
-                       enum uplink_event kind)
+/* REFUSED or UNBOUND. */
+static void on_verdict(struct uplink *u, const struct session_event *event)
 {
     struct tunnel *t = find_tunnel(u, event->tunnel);
     char why[SENTENCE_MAX_LEN + 1];
@@ -130,13 +129,8 @@ static void on_verdict(struct uplink *u, const struct session_event *event,
              (const char *)event->bytes.data);
     t->is_over = true;
     t->url[0] = '\0';
-    tell(u, kind, t, event->code, why);
-}
-
-static void on_unbound(struct uplink *u, const struct session_event *event)
-{
-    on_verdict(u, event,
-               event->code == ERR_REPLACED ? UPLINK_REPLACED : UPLINK_REFUSED);
+    tell(u, event->code == ERR_REPLACED ? UPLINK_REPLACED : UPLINK_REFUSED, t,
+         event->code, why);
 }
 
 /* Revoked is final; a relay that shuts down or renews is dialled again. */
@@ -153,6 +147,10 @@ static void on_goaway(struct uplink *u, const struct session_event *event)
     }
     LOG(LOG_INFO, "goaway", log_text("reason", error_name(event->code)),
         log_text("why", why));
+    if (event->code == ERR_RENEW) {
+        u->renew_us = loop_now(u->loop) + DRAIN_CLIENT_US;
+        timer_set(u->redial, u->loop->now_us);
+    }
 }
 
 static void on_event(void *owner, const struct session_event *event)
@@ -177,10 +175,8 @@ static void on_event(void *owner, const struct session_event *event)
         on_bound(u, event);
         break;
     case EVENT_REFUSED:
-        on_verdict(u, event, UPLINK_REFUSED);
-        break;
     case EVENT_UNBOUND:
-        on_unbound(u, event);
+        on_verdict(u, event);
         break;
     case EVENT_GOAWAY:
         on_goaway(u, event);
@@ -268,6 +264,7 @@ static struct session *make_session(struct uplink *u, const struct welcome *m)
 {
     struct session_options o = {
         .role = SESSION_CLIENT,
+        .own = own_limits,
         .peer = m->limits,
         .receive_pool = &u->receive_pool,
         .sent_pool = &u->sent_pool,
@@ -275,9 +272,6 @@ static struct session *make_session(struct uplink *u, const struct welcome *m)
     };
 
     memcpy(o.id, m->session, SESSION_ID_LEN);
-    o.own = (struct session_limits){ .window_first = WINDOW_FIRST,
-                                     .streams_max = EXCHANGES_MAX,
-                                     .tunnels_max = TUNNELS_MAX };
     return session_new(&o, u->loop->now_us);
 }
 
@@ -360,9 +354,7 @@ static void dial(struct uplink *u)
     u->epoch++;
     o.login.minor_max = LOGIN_MINOR;
     o.login.epoch = u->epoch;
-    o.login.limits = (struct session_limits){ .window_first = WINDOW_FIRST,
-                                              .streams_max = EXCHANGES_MAX,
-                                              .tunnels_max = TUNNELS_MAX };
+    o.login.limits = own_limits;
     if (u->carrier.session != NULL) {
         session_stats(u->carrier.session, &stats);
         o.login.is_resuming = true;
@@ -372,6 +364,22 @@ static void dial(struct uplink *u)
     if (handshake_start(u->loop, &o, &u->handshake) != ERR_OK) {
         dial_later(u);
     }
+}
+
+/* The session's stream ids are used up: another one, as soon as nothing lives
+ * on this one, or after a while. */
+static void renew(struct uplink *u)
+{
+    struct session_stats stats;
+
+    session_stats(u->carrier.session, &stats);
+    if (stats.streams > 0 && loop_now(u->loop) < u->renew_us) {
+        timer_set(u->redial, u->loop->now_us + DRAIN_LOOK_US);
+        return;
+    }
+    drop_session(u);
+    u->lost_us = u->loop->now_us;
+    dial(u);
 }
 
 /* One timer: the next dial, and in a drain the next look at what is left. */
@@ -387,9 +395,11 @@ static void on_redial(void *owner)
         /* A stream's end counts when its last frames have been sent, of which
          * nobody tells. */
         timer_set(u->redial, loop_now(u->loop) + DRAIN_LOOK_US);
-        return;
+    } else if (u->carrier.links[UPLINK_SLOT] != NULL) {
+        renew(u);
+    } else {
+        dial(u);
     }
-    dial(u);
 }
 
 static void dial_later(struct uplink *u)
@@ -424,8 +434,8 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
     pool_init(&u->sent_pool, NULL, SENT_LOG_RELAY);
     u->world.loop = l;
     u->world.carrier = &u->carrier;
-    u->world.on_end = on_exchange_end;
-    u->world.owner = u;
+    u->world.on_end = o->on_exchange;
+    u->world.owner = o->owner;
     u->world.pool = conn_pool_new(l);
     u->world.scratch = malloc(2 * HEAD_MAX);
     u->redial = timer_new(l, on_redial, u);
@@ -482,15 +492,4 @@ void uplink_free(struct uplink *u)
     timer_close(u->redial);
     timer_close(u->drain);
     free(u);
-}
-
-uint64_t uplink_rtt_us(const struct uplink *u)
-{
-    struct session_stats stats;
-
-    if (u->carrier.session == NULL) {
-        return 0;
-    }
-    session_stats(u->carrier.session, &stats);
-    return stats.rtt_us;
 }

@@ -59,7 +59,4 @@ void uplink_drain(struct uplink *u);
 /* Ends everything at once. NULL is fine. */
 void uplink_free(struct uplink *u);
 
-/* The smoothed round trip to the relay in microseconds, 0 unknown. */
-uint64_t uplink_rtt_us(const struct uplink *u);
-
 #endif
