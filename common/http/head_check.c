@@ -303,6 +303,20 @@ static enum err head_check_coding(struct span value, struct head_check *r)
     return ERR_OK;
 }
 
+/*
+ * A tab behind a framing value, before |rest|: allowed (RFC 9110 5.5), but
+ * llhttp is not alone in reading another value then, so it is not passed by.
+ */
+static enum err head_check_tab(struct span value, struct span rest,
+                               struct head_check *r)
+{
+    const uint8_t *end = value.data + value.len;
+
+    return memchr(end, '\t', (size_t)(rest.data - end)) == NULL
+               ? ERR_OK
+               : head_check_refuse(r, 400, "a tab behind a framing value");
+}
+
 /* The fields that frame and route, each with its rule. */
 static enum err head_check_framing(struct head_check *r, size_t *hosts)
 {
@@ -312,8 +326,10 @@ static enum err head_check_framing(struct head_check *r, size_t *hosts)
     while (head_check_field(&lines, &f)) {
         if (head_same(f.name, "content-length")) {
             TRY(head_check_length(f.value, r));
+            TRY(head_check_tab(f.value, lines, r));
         } else if (head_same(f.name, "transfer-encoding")) {
             TRY(head_check_coding(f.value, r));
+            TRY(head_check_tab(f.value, lines, r));
         } else if (head_same(f.name, "host")) {
             r->host = f.value;
             *hosts += 1;
