@@ -69,6 +69,17 @@ static size_t bytes_of(size_t len)
     return len % 4 == 1 ? 0 : len / 4 * 3 + (len % 4) * 6 / 8;
 }
 
+/* A host is printed and dialled: no blanks, nothing that steers a terminal. */
+static bool is_host(struct span host)
+{
+    for (size_t i = 0; i < host.len; i++) {
+        if (host.data[i] <= ' ' || host.data[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return host.len > 0 && host.len < INVITATION_HOST_MAX;
+}
+
 static enum err parse(struct span bytes, struct invitation *i, const char **why)
 {
     struct span body = span_of(bytes.data, bytes.len - INVITATION_CHECK_LEN);
@@ -91,9 +102,7 @@ static enum err parse(struct span bytes, struct invitation *i, const char **why)
     wire_read_copy(&r, i->relay_key, KEY_LEN);
     wire_read_copy(&r, i->seed, KEY_SEED_LEN);
     host = wire_read_string8(&r);
-    if (!wire_reader_done(&r) || host.len == 0 || i->port == 0 ||
-        host.len >= INVITATION_HOST_MAX ||
-        memchr(host.data, 0, host.len) != NULL) {
+    if (!wire_reader_done(&r) || i->port == 0 || !is_host(host)) {
         *why = "the invitation is malformed: ask for a new one";
         return ERR_SETTINGS;
     }

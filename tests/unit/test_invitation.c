@@ -95,6 +95,28 @@ static void test_a_refused_invitation_leaves_no_secret(void **state)
     assert_memory_equal(&got, &zeros, sizeof(got));
 }
 
+static void test_a_host_that_steers_a_terminal_is_refused(void **state)
+{
+    static const char *const hosts[] = { "a\x1b[2Jb", "a b",
+                                         "a\x9b"
+                                         "b",
+                                         "a\nb", "a\x7f" };
+    struct invitation got;
+    char text[INVITATION_TEXT_MAX];
+    const char *why;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct invitation made = sample();
+
+        strcpy(made.host, hosts[i]);
+        invitation_encode(&made, text, sizeof(text));
+        assert_int_equal(invitation_decode(span_text(text), &got, &why),
+                         ERR_SETTINGS);
+        assert_non_null(strstr(why, "malformed"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +124,7 @@ int main(void)
         cmocka_unit_test(test_white_space_from_wrapped_lines_is_fine),
         cmocka_unit_test(test_a_lost_or_changed_piece_is_noticed),
         cmocka_unit_test(test_a_refused_invitation_leaves_no_secret),
+        cmocka_unit_test(test_a_host_that_steers_a_terminal_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
