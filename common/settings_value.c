@@ -117,6 +117,49 @@ static enum err set_number(const struct setting *row, uint64_t v, uint64_t *out,
     return ERR_SETTINGS;
 }
 
+/* The letter that |text| begins with in UTF-8; |*used| 0 when none does. */
+static uint32_t read_letter(struct span text, size_t *used)
+{
+    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+    uint8_t first = text.data[0];
+    uint32_t letter = first;
+    size_t len = 1;
+
+    if (first >= 0x80) {
+        len = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+        letter = first & (0x7fu >> len);
+    }
+    *used = 0;
+    if (len > text.len || (first >= 0x80 && first < 0xc0) || first >= 0xf8) {
+        return 0;
+    }
+    for (size_t i = 1; i < len; i++) {
+        if ((text.data[i] & 0xc0u) != 0x80) {
+            return 0;
+        }
+        letter = letter << 6 | (text.data[i] & 0x3fu);
+    }
+    *used = letter < least[len] ? 0 : len;
+    return letter;
+}
+
+/* What stands in a line of a YAML file as it is, and steers no terminal. */
+static bool is_one_line(struct span text)
+{
+    while (text.len > 0) {
+        size_t used;
+        uint32_t c = read_letter(text, &used);
+
+        if (used == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 ||
+            c == 0x2029 || (c >= 0xd800 && c < 0xe000) || c == 0xfeff ||
+            c == 0xfffe || c == 0xffff || c > 0x10ffff) {
+            return false;
+        }
+        text = span_after(text, used);
+    }
+    return true;
+}
+
 static enum err set_text(struct span text, char *out, size_t size,
                          struct settings_error *e)
 {
@@ -125,10 +168,8 @@ static enum err set_text(struct span text, char *out, size_t size,
                        size - 1);
         return ERR_SETTINGS;
     }
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < 0x20 || text.data[i] == 0x7f) {
-            return refuse(text, "a text on one line", e);
-        }
+    if (!is_one_line(text)) {
+        return refuse(text, "a text on one line", e);
     }
     if (text.len > 0) {
         memcpy(out, text.data, text.len);

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "common/settings.h"
+#include "common/settings_value.h"
 #include "proto/limits.h"
 
 struct item {
@@ -319,6 +320,44 @@ static void test_what_is_printed_reads_back_the_same(void **state)
     assert_memory_equal(&before, &s, sizeof(s));
 }
 
+static void test_a_text_is_one_line_of_letters(void **state)
+{
+    static const char *const bad[] = {
+        "\xc2\x9b"
+        "2J",
+        "\xc2\x85",
+        "\xe2\x80\xa8",
+        "\xe2\x80\xa9",
+        "\xef\xbb\xbf",
+        "\xef\xbf\xbf",
+        "\xff",
+        "\x80",
+        "\xc0\xaf",
+        "\xe0\x80\xaf",
+        "\xed\xa0\x80",
+        "\xf4\x90\x80\x80",
+        "\xe2\x80",
+        "\x7f",
+        "a\tb",
+    };
+    static const char *const good[] = { "", "caf\xc3\xa9",
+                                        "\xe4\xb8\xad \xf0\x9f\x98\x80" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(
+            settings_value_set(&rows[0], &s, span_text(bad[i]), &wrong),
+            ERR_SETTINGS);
+        assert_non_null(strstr(wrong.text, "is not a text on one line"));
+    }
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(
+            settings_value_set(&rows[0], &s, span_text(good[i]), &wrong),
+            ERR_OK);
+        assert_string_equal(s.name, good[i]);
+    }
+}
+
 static void test_help_shows_every_row_with_its_default(void **state)
 {
     char text[2048] = "";
@@ -349,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_flags_are_read_in_both_forms),
         cmocka_unit_test(test_wrong_flags_are_named),
         cmocka_unit_test(test_what_is_printed_reads_back_the_same),
+        cmocka_unit_test(test_a_text_is_one_line_of_letters),
         cmocka_unit_test(test_help_shows_every_row_with_its_default),
     };
 
