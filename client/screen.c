@@ -21,19 +21,36 @@
 #define GREEN "\033[32m"
 #define RESET "\033[0m"
 
-void screen_init(struct screen *s, FILE *out, bool is_json, bool wants_qr)
+#define SCREEN_BUFFER (16u * KIB)
+
+static void on_flush(struct flush *f)
+{
+    fflush(container_of(f, struct screen, flush)->out);
+}
+
+void screen_open(struct screen *s, struct loop *loop, FILE *out, bool is_json,
+                 bool wants_qr)
 {
     const char *no_colour = getenv("NO_COLOR");
     bool is_terminal = isatty(fileno(out)) == 1;
 
-    *s = (struct screen){ .out = out };
+    *s = (struct screen){ .out = out, .loop = loop };
+    s->flush.run = on_flush;
     s->style = is_json       ? SCREEN_JSON
                : is_terminal ? SCREEN_TERMINAL
                              : SCREEN_PLAIN;
     s->has_colour = s->style == SCREEN_TERMINAL &&
                     (no_colour == NULL || no_colour[0] == '\0');
     s->has_qr = s->style == SCREEN_TERMINAL && wants_qr;
-    setvbuf(out, NULL, _IOLBF, 0);
+    setvbuf(out, NULL, _IOFBF, SCREEN_BUFFER);
+}
+
+void screen_close(struct screen *s)
+{
+    if (s->loop != NULL) {
+        loop_flush_cancel(s->loop, &s->flush);
+        fflush(s->out);
+    }
 }
 
 static const char *colour(const struct screen *s, const char *code)
@@ -48,7 +65,7 @@ static void put_json(struct screen *s, json_t *object)
 
     if (text != NULL) {
         fprintf(s->out, "%s\n", text);
-        fflush(s->out);
+        loop_flush_later(s->loop, &s->flush);
     }
     free(text);
     json_decref(object);
@@ -65,7 +82,7 @@ static void put_line(struct screen *s, const char *code, const char *mark,
 {
     fprintf(s->out, "%s%s%s %s\n", colour(s, code), mark, colour(s, RESET),
             text);
-    fflush(s->out);
+    loop_flush_later(s->loop, &s->flush);
 }
 
 void screen_connecting(struct screen *s, const struct relay_pin *relay)
@@ -95,7 +112,7 @@ static void show_url(struct screen *s, const struct tunnel *t)
         put_line(s, YELLOW, "!", "this URL does not fit a QR code");
     }
     fprintf(s->out, "  Anyone with this URL reaches the service.\n\n");
-    fflush(s->out);
+    loop_flush_later(s->loop, &s->flush);
 }
 
 static void show_refused(struct screen *s, const struct uplink_news *news)
@@ -254,7 +271,7 @@ void screen_exchange(struct screen *s, const struct local_report *r,
     fprintf(s->out, "%s  %s%s%s  %-7s %s  %s  in %s  out %s\n", clock,
             colour(s, r->status == 0 || r->status >= 500 ? RED : GREEN), status,
             colour(s, RESET), method, path, took, in, out);
-    fflush(s->out);
+    loop_flush_later(s->loop, &s->flush);
     show_origin_hint(s, r, url);
 }
 

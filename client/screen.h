@@ -13,6 +13,8 @@ enum screen_style { SCREEN_PLAIN, SCREEN_TERMINAL, SCREEN_JSON };
 
 struct screen {
     FILE *out;
+    struct loop *loop;
+    struct flush flush; /* writes the lines of a tick in one go */
     enum screen_style style;
     bool has_qr;
     bool has_colour;
@@ -20,8 +22,13 @@ struct screen {
 };
 
 /* Which style |out| wants: JSON when asked, terminal with colours unless
- * NO_COLOR, plain lines otherwise. */
-void screen_init(struct screen *s, FILE *out, bool is_json, bool wants_qr);
+ * NO_COLOR, plain lines otherwise. Lines are written at the end of |loop|'s
+ * tick. */
+void screen_open(struct screen *s, struct loop *loop, FILE *out, bool is_json,
+                 bool wants_qr);
+
+/* Write what is left. */
+void screen_close(struct screen *s);
 
 void screen_connecting(struct screen *s, const struct relay_pin *relay);
 void screen_news(struct screen *s, const struct uplink_news *news);

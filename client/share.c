@@ -43,7 +43,15 @@ static int say(int code, const char *what, const char *why)
     return code;
 }
 
-/* Everything is closed; the loop runs out by itself. */
+static void stop_probes(struct share *s)
+{
+    for (size_t i = 0; i < s->tunnel_count; i++) {
+        probe_free(s->watched[i].probe);
+        s->watched[i].probe = NULL;
+    }
+}
+
+/* It is over, from within the loop. */
 static void stop(struct share *s, int code)
 {
     if (s->is_over) {
@@ -51,10 +59,7 @@ static void stop(struct share *s, int code)
     }
     s->is_over = true;
     s->code = code;
-    for (size_t i = 0; i < s->tunnel_count; i++) {
-        probe_free(s->watched[i].probe);
-        s->watched[i].probe = NULL;
-    }
+    stop_probes(s);
     loop_stop(&s->loop);
 }
 
@@ -232,6 +237,8 @@ static int run(struct share *s, const struct relay_pin *relay)
         return say(EXIT_TROUBLE, "no event loop", strerror(errno));
     }
     s->code = EXIT_TROUBLE;
+    screen_open(&s->screen, &s->loop, stdout, s->settings->json,
+                s->settings->qr);
     screen_connecting(&s->screen, relay);
     s->signals = signals_open(&s->loop, on_signal, s);
     s->uplink = uplink_new(&s->loop, &o);
@@ -241,8 +248,10 @@ static int run(struct share *s, const struct relay_pin *relay)
         start_probes(s);
         loop_run(&s->loop);
     }
-    stop(s, s->code);
+    s->is_over = true;
+    stop_probes(s);
     uplink_free(s->uplink);
+    screen_close(&s->screen);
     signals_close(s->signals);
     loop_close(&s->loop);
     return s->code;
@@ -262,7 +271,6 @@ int share_run(const struct client_settings *settings)
     }
     if (code == EXIT_OK) {
         tag_tunnels(s);
-        screen_init(&s->screen, stdout, settings->json, settings->qr);
         code = run(s, relay);
     }
     tls_context_free(s->tls);
