@@ -204,11 +204,12 @@ class Visitor:
                 self._take()
 
     def leave(self):
-        """End our half properly."""
+        """End our half properly; a relay may reset us for its first part."""
         with contextlib.suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
-        self._flush()
-        self.raw.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            self._flush()
+            self.raw.shutdown(socket.SHUT_WR)
 
     def read_until(self, is_enough):
         """Read to the end, or until |is_enough|."""
