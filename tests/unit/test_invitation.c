@@ -98,8 +98,8 @@ static void test_a_refused_invitation_leaves_no_secret(void **state)
 static void test_a_host_that_steers_a_terminal_is_refused(void **state)
 {
     static const char *const hosts[] = { "a\x1b[2Jb", "a b",
-                                         "a\x9b"
-                                         "b",
+                                         ("a\x9b"
+                                          "b"),
                                          "a\nb", "a\x7f" };
     struct invitation got;
     char text[INVITATION_TEXT_MAX];
