@@ -323,8 +323,8 @@ static void test_what_is_printed_reads_back_the_same(void **state)
 static void test_a_text_is_one_line_of_letters(void **state)
 {
     static const char *const bad[] = {
-        "\xc2\x9b"
-        "2J",
+        ("\xc2\x9b"
+         "2J"),
         "\xc2\x85",
         "\xe2\x80\xa8",
         "\xe2\x80\xa9",
