@@ -81,20 +81,22 @@ static void fail(struct handshake *h, enum err error, const char *why)
 /* Whoever answered there, it is not a relay whose key we have. */
 static void fail_stranger(struct handshake *h)
 {
+    unsigned port = h->relay.port;
     char issuer[128];
-    bool is_relay;
 
     tls_peer_issuer(conn_tls(h->conn), issuer, sizeof(issuer));
-    is_relay = strstr(issuer, "sallyport") != NULL;
-    snprintf(h->why, sizeof(h->why),
-             is_relay ? "%s:%u is a relay, but not the one you were invited "
-                        "to: its key is another. Ask its operator for a new "
-                        "invitation%s%s"
-                      : "something between this machine and %s:%u ends the "
-                        "TLS connection (an intercepting proxy): the "
-                        "certificate comes from %s%s",
-             h->relay.host, (unsigned)h->relay.port, is_relay ? "" : issuer,
-             "");
+    if (strstr(issuer, "sallyport") != NULL) {
+        snprintf(h->why, sizeof(h->why),
+                 "%s:%u is a relay, but not the one you were invited to: its "
+                 "key is another. Ask its operator for a new invitation",
+                 h->relay.host, port);
+    } else {
+        snprintf(h->why, sizeof(h->why),
+                 "something between this machine and %s:%u ends the TLS "
+                 "connection (an intercepting proxy): the certificate comes "
+                 "from %s",
+                 h->relay.host, port, issuer);
+    }
     finish(h, ERR_BINDING, NULL);
 }
 
