@@ -20,7 +20,7 @@ def _house():
     try:
         with hostile.House(folder) as house:
             yield house
-        assert house.strays == [], "bytes at the service that are nobody's"
+        assert house.unexplained() == [], "at the service, and nobody's"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,6 +8,10 @@ service knows by X-Forwarded-For whose bytes it gets; bytes that are nobody's
 are an error in themselves. After a case whose connection stays open one more
 request is sent on it, so that a difference of opinion about where the last one
 ended shows.
+
+A connection without any byte says nothing of whose it is. The client opens one
+for an exchange that is cancelled before its head is written, and so there may
+be at most one for each such exchange.
 """
 
 import concurrent.futures
@@ -67,20 +71,27 @@ class Service:
         self.label = label
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads = []
+        self._start(self._accept)
+
+    def _start(self, what, *args):
+        self._threads.append(
+            threading.Thread(target=what, args=args, daemon=True))
+        self._threads[-1].start()
 
     def stop(self):
-        """Listen no more."""
+        """Listen no more; back when every connection has told its end."""
         # close() alone leaves a thread in accept(), and the port open.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for thread in self._threads:
+            thread.join(WAIT_S)
 
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 sock, _ = self._listener.accept()
-                threading.Thread(target=self._serve, daemon=True,
-                                 args=(sock,)).start()
+                self._start(self._serve, sock)
 
     def _serve(self, sock):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -96,7 +107,9 @@ class Service:
                         return
                 if run is not None:
                     answered = self._answer(sock, run, record, answered)
-        if run is None:
+        if not record[1]:
+            self.house.silent.append(self.label)
+        elif run is None:
             self.house.strays.append(bytes(record[1]))
 
     def _answer(self, sock, run, record, answered):
@@ -319,8 +332,8 @@ def wrong_bytes(case, found, seen):
     return f"also seen {seen!r}" if seen else None
 
 
-def wrong_at_service(run, port):
-    """What is wrong with what reached the service; None when nothing is."""
+def at_service(run, port):
+    """What each service got of a case, and what it had to get."""
     case = run.case
     mine = ours(run, port)
     expected = {label: text.replace(OURS, mine)
@@ -334,10 +347,23 @@ def wrong_at_service(run, port):
         got = b"".join(
             wire.canonical(data, is_raw_after=is_raw(case))
             for place, data in list(run.at_service) if place == label)
-        want = expected.get(label, b"")
-        if got != want and not (case.is_cut_short and want.startswith(got)):
+        yield label, got, expected.get(label, b"")
+
+
+def wrong_at_service(run, port):
+    """What is wrong with what reached the service; None when nothing is."""
+    for label, got, want in at_service(run, port):
+        if got != want and not (
+                run.case.is_cut_short and want.startswith(got)):
             return f"{label} got\n    {got!r}\n  not\n    {want!r}"
     return None
+
+
+def silent(run, port):
+    """The services that may have got a connection of it and no byte on it."""
+    return [label for label, got, want in at_service(run, port)
+            if run.case.is_cut_short
+            and len(wire.messages(got)[0]) < len(wire.messages(want)[0])]
 
 
 # --- all of it ---------------------------------------------------------------
@@ -347,6 +373,7 @@ class House:
 
     def __init__(self, folder):
         self.strays = []
+        self.silent = []  # labels; see above
         self.runs = {}
         self._number = 0
         self.services = [Service(self, "service"), Service(self, "neighbour")]
@@ -373,6 +400,18 @@ class House:
             service.stop()
         for child in [self.relay.child, *(c.child for c in self.clients)]:
             stage.check_sound(child)
+
+    def unexplained(self):
+        """
+        What came to the services and belongs to no visitor: bytes, and
+        connections without any beyond those of exchanges that were cancelled.
+        """
+        may_be = [label for run in self.runs.values()
+                  for label in silent(run, self.relay.port)]
+        more = {label: self.silent.count(label) - may_be.count(label)
+                for label in LABELS.values()}
+        return self.strays + [f"{count} silent connections to the {label}"
+                              for label, count in more.items() if count > 0]
 
     def owner_of(self, record):
         """Whose visitor's bytes these are."""
