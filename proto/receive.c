@@ -53,25 +53,25 @@ static void end_stream(struct session *s, struct stream *st, enum err code,
 }
 
 /* What |event| says of |st|; FIN came with it if |fin|. */
-static enum err tell(struct session *s, struct stream *st, bool fin,
-                     struct session_event *event)
+static void tell(struct session *s, struct stream *st, bool fin,
+                 struct session_event *event)
 {
+    enum err error;
+
     event->stream = st->id;
     event->owner = st->owner;
     event->tunnel = st->tunnel;
     event->fin = fin;
     st->is_announced = true;
     if (!fin) {
-        return ERR_OK;
+        return;
     }
-    if (stream_apply(st, STREAM_RECV_FIN) != ERR_OK) {
-        return breach(s, "FIN twice on a stream");
-    }
+    error = stream_apply(st, STREAM_RECV_FIN);
+    assert(error == ERR_OK); /* take_payload() refuses frames after FIN */
     stream_list_leave(st, LIST_GRANT);
     if (st->state == STREAM_DONE) {
         session_settle(s, st, false);
     }
-    return ERR_OK;
 }
 
 static enum err take_payload(struct session *s, struct stream *st, size_t len)
@@ -120,9 +120,9 @@ static enum err collect(struct session *s, struct stream *st, struct span piece,
 }
 
 /* The head of |st| is whole; |piece| is all of it or its last part. */
-static enum err deliver_head(struct session *s, struct stream *st,
-                             struct span piece, bool fin,
-                             struct session_event *event)
+static void deliver_head(struct session *s, struct stream *st,
+                         struct span piece, bool fin,
+                         struct session_event *event)
 {
     struct collector *c = &st->collector;
     enum head_kind kind = c->kind;
@@ -143,7 +143,7 @@ static enum err deliver_head(struct session *s, struct stream *st,
     } else if (kind == HEAD_TRAILERS) {
         st->receive_phase = PHASE_TRAILED;
     }
-    return tell(s, st, fin, event);
+    tell(s, st, fin, event);
 }
 
 static enum err take_head(struct session *s, struct stream *st,
@@ -161,7 +161,8 @@ static enum err take_head(struct session *s, struct stream *st,
             return ERR_OK;
         }
     }
-    return deliver_head(s, st, piece, (h->flags & FRAME_FIN) != 0, event);
+    deliver_head(s, st, piece, (h->flags & FRAME_FIN) != 0, event);
+    return ERR_OK;
 }
 
 /* Whether a head of |kind| may begin on |st| now. */
@@ -275,7 +276,8 @@ static enum err receive_data(struct session *s, struct slot *slot,
     }
     event->kind = EVENT_DATA;
     event->bytes = f->payload;
-    return tell(s, st, fin, event);
+    tell(s, st, fin, event);
+    return ERR_OK;
 }
 
 static enum err receive_window(struct session *s, struct slot *slot,
@@ -322,7 +324,7 @@ static enum err receive_stop(struct session *s, struct slot *slot,
     TRY(find(s, slot, f->header.stream, &st));
     if (st != NULL) {
         event->kind = EVENT_STOP;
-        return tell(s, st, false, event);
+        tell(s, st, false, event);
     }
     return ERR_OK;
 }

@@ -133,10 +133,80 @@ static void test_every_allocation_may_fail(void **state)
     assert_true(count > 20);
 }
 
+/* A relay's session with stream 2, whose OPEN was put out. */
+static struct session *open_one(void)
+{
+    struct session *s = new_session(SESSION_RELAY);
+    struct frame_open open = pair_open(1);
+    uint32_t id;
+
+    assert_non_null(s);
+    assert_int_equal(session_open(s, &open, span_text("get"), false, &id),
+                     ERR_OK);
+    assert_int_equal(id, 2);
+    while (session_output(s, 0, 2000).len > 0) {
+    }
+    return s;
+}
+
+/* A stream that cannot be ended there would live on: the session ends. */
+static void test_a_reset_without_memory_ends_the_session(void **state)
+{
+    struct session *s = open_one();
+
+    (void)state;
+    fail_alloc_after(1);
+    session_reset(s, 2, ERR_CANCEL);
+    assert_true(fail_alloc_stop());
+    assert_int_equal(session_tick(s, 0, 2000), ERR_NOMEM);
+    assert_non_null(session_why(s));
+    session_free(s);
+}
+
+static void test_a_fin_without_memory_may_be_tried_again(void **state)
+{
+    struct session *s = open_one();
+    struct span frame;
+
+    (void)state;
+    fail_alloc_after(1);
+    assert_int_equal(session_write_fin(s, 2), ERR_NOMEM);
+    assert_true(fail_alloc_stop());
+    assert_string_equal(session_why(s), "no memory for FIN");
+    assert_int_equal(session_write_fin(s, 2), ERR_OK);
+    frame = session_output(s, 0, 2000);
+    assert_int_equal(frame.len, FRAME_HEADER_LEN);
+    assert_int_equal(frame.data[7], FRAME_FIN);
+    session_free(s);
+}
+
+/* A large chunk with little in it is exchanged only if memory allows. */
+static void test_data_goes_out_without_memory_to_shrink_it(void **state)
+{
+    struct session *s = open_one();
+    struct chunk *c = chunk_new(FRAME_PAYLOAD_MAX);
+    struct span frame;
+
+    (void)state;
+    assert_non_null(c);
+    memcpy(chunk_tail(c), "body", 4);
+    chunk_grow(c, 4);
+    fail_alloc_after(1);
+    assert_int_equal(session_write_take(s, 2, c), ERR_OK);
+    assert_true(fail_alloc_stop());
+    frame = session_output(s, 0, 2000);
+    assert_int_equal(frame.len, FRAME_HEADER_LEN + 4);
+    assert_memory_equal(frame.data + FRAME_HEADER_LEN, "body", 4);
+    session_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_a_reset_without_memory_ends_the_session),
+        cmocka_unit_test(test_a_fin_without_memory_may_be_tried_again),
+        cmocka_unit_test(test_data_goes_out_without_memory_to_shrink_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

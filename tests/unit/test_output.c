@@ -175,6 +175,7 @@ static void test_a_log_that_does_not_move_ends_the_link(void **state)
                              &event);
         assert_int_equal(error, ERR_OK);
     }
+    assert_true(session_deadline(p->relay.session, 0) <= p->now_us + US_PER_S);
     p->now_us += US_PER_S;
     error = session_tick(p->relay.session, 0, p->now_us);
     assert_int_equal(error, ERR_TIMEOUT);
@@ -270,6 +271,67 @@ static void test_the_first_window_shrinks_as_the_pool_fills(void **state)
     pool_release(&p->relay.receive, 3ull * RECEIVE_POOL_SESSION / 2);
 }
 
+static void test_an_idle_sessions_stuck_log_sets_the_deadline(void **state)
+{
+    struct pair *p = *state;
+    struct session *client = p->client.session;
+    uint64_t sent_us = p->now_us;
+    struct frame_bind bind = { .tunnel = 2 };
+    struct session_event event;
+    enum err error;
+
+    assert_int_equal(session_bind(client, &bind), ERR_OK);
+    assert_true(session_output(client, 0, p->now_us).len > 0);
+    /* Heard of lately, and nothing owed: only BIND's ACK is missing. */
+    p->now_us += 20 * US_PER_S;
+    error =
+        session_step(client, 0, p->now_us, bytes_number(0, FRAME_PING, 1, 8),
+                     &(size_t){ 0 }, &event);
+    assert_int_equal(error, ERR_OK);
+    while (session_output(client, 0, p->now_us).len > 0) {
+    }
+    assert_int_equal(session_deadline(client, 0), sent_us + SENT_LOG_STUCK_US);
+}
+
+static void test_after_a_resume_the_log_goes_first(void **state)
+{
+    struct pair *p = *state;
+    struct slot *slot = &p->relay.session->slots[0];
+    uint32_t id = open_stream(p);
+    uint64_t acked = slot->log.acked;
+    uint64_t freed = 0;
+
+    write_frames(p, id, 1);
+    assert_int_equal(next_type(p), FRAME_OPEN);
+    assert_int_equal(next_type(p), FRAME_DATA);
+    session_reset(p->relay.session, id, ERR_CANCEL);
+    assert_int_equal(sent_log_resume(&slot->log, acked, p->now_us, &freed),
+                     ERR_OK);
+    assert_int_equal(freed, 0);
+    /* As it was, the dead stream's frames too; RESET comes after. */
+    assert_true(session_has_output(p->relay.session, 0));
+    assert_int_equal(next_type(p), FRAME_OPEN);
+    assert_int_equal(next_type(p), FRAME_DATA);
+    assert_int_equal(next_type(p), FRAME_RESET);
+    assert_int_equal(next_type(p), 0);
+}
+
+static void test_a_peer_that_acknowledges_no_control_is_given_up(void **state)
+{
+    struct pair *p = *state;
+    struct session *s = p->relay.session;
+    uint64_t most = 0;
+
+    while (session_bound(s, 1, span_text("https://a.test")) == ERR_OK) {
+        most = log_cost(p);
+        assert_true(most < SENT_LOG_SESSION + 5 * SENT_LOG_SLACK);
+        (void)next_type(p);
+    }
+    assert_true(most > SENT_LOG_SESSION + 3 * SENT_LOG_SLACK);
+    assert_string_equal(session_why(s), "the peer acknowledges nothing");
+    assert_int_equal(session_tick(s, 0, p->now_us), ERR_LIMIT);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -282,6 +344,9 @@ int main(void)
         CASE(test_a_log_that_does_not_move_ends_the_link),
         CASE(test_a_full_relay_leaves_each_session_its_share),
         CASE(test_a_peer_that_reads_no_control_is_given_up),
+        CASE(test_an_idle_sessions_stuck_log_sets_the_deadline),
+        CASE(test_after_a_resume_the_log_goes_first),
+        CASE(test_a_peer_that_acknowledges_no_control_is_given_up),
         CASE(test_used_up_ids_ask_for_a_new_session_once),
         CASE(test_streams_past_the_limit_are_not_opened),
         CASE(test_the_first_window_shrinks_as_the_pool_fills),

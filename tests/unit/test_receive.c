@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "proto/receive.h"
 #include "proto/session_state.h"
 #include "tests/support/bytes.h"
 #include "tests/support/pair.h"
@@ -405,6 +406,53 @@ static void test_a_verdict_for_a_tunnel_given_up_is_dropped(void **state)
     assert_int_equal(event.tunnel, 1);
 }
 
+/* Feed |bytes|, one frame, on link |slot|. */
+static enum err feed_on(struct session *s, unsigned slot, struct span bytes)
+{
+    struct session_event event;
+    size_t used;
+
+    return session_step(s, slot, 2000, bytes, &used, &event);
+}
+
+static void test_a_stream_is_heard_on_its_own_link_only(void **state)
+{
+    struct pair *p = *state;
+    struct session *s = p->client.session;
+
+    session_link_up(s, 1, 2000);
+    assert_int_equal(
+        feed_on(s, 1, bytes_open(4, WHOLE, 1, WINDOW_FIRST, span_text("get"))),
+        ERR_OK);
+    assert_int_equal(
+        feed_on(s, 1, bytes_frame(4, FRAME_DATA, 0, span_text("own"))), ERR_OK);
+    assert_int_equal(
+        feed_on(s, 1, bytes_frame(2, FRAME_DATA, 0, span_text("other's"))),
+        ERR_PROTOCOL);
+    assert_string_equal(session_why(s),
+                        "a frame on a link that is not its stream's");
+}
+
+/* frame_check() refuses them before; whoever calls is refused here as well. */
+static void test_a_login_inside_a_session_is_refused(void **state)
+{
+    struct pair *p = *state;
+    static const uint8_t types[] = { FRAME_LOGIN, FRAME_WELCOME, FRAME_DENIED };
+    struct session *s = p->client.session;
+
+    for (size_t i = 0; i < sizeof(types); i++) {
+        struct assembly_frame frame = { .header = { .type = types[i] },
+                                        .is_whole = true };
+        struct session_event event = { .kind = EVENT_NONE };
+        uint64_t received = s->slots[0].received;
+
+        assert_int_equal(receive_frame(s, &s->slots[0], &frame, &event),
+                         ERR_PROTOCOL);
+        assert_int_equal(event.kind, EVENT_NONE);
+        assert_int_equal(s->slots[0].received, received);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -435,6 +483,8 @@ int main(void)
         CASE(test_an_optional_frame_is_skipped_and_counted),
         CASE(test_frames_of_the_other_side_are_refused),
         CASE(test_a_verdict_for_a_tunnel_given_up_is_dropped),
+        CASE(test_a_stream_is_heard_on_its_own_link_only),
+        CASE(test_a_login_inside_a_session_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,9 +208,9 @@ static void test_trailers_end_a_body(void **state)
     session_reset(p->relay.session, id, ERR_CANCEL);
 }
 
-static void test_bytes_stay_charged_till_they_are_consumed(void **state)
+/* Stream 2 ended at both ends, but the relay holds its |answer| yet. */
+static uint32_t end_unread(struct pair *p, const char *answer)
 {
-    struct pair *p = setup(state);
     uint32_t id = open_both(p);
 
     assert_int_equal(session_write_fin(p->relay.session, id), ERR_OK);
@@ -219,17 +219,52 @@ static void test_bytes_stay_charged_till_they_are_consumed(void **state)
                                         span_text("200"), false),
                      ERR_OK);
     assert_int_equal(
-        session_write_take(p->client.session, id, chunk_text("12345")), ERR_OK);
+        session_write_take(p->client.session, id, chunk_text(answer)), ERR_OK);
     assert_int_equal(session_write_fin(p->client.session, id), ERR_OK);
     (void)expect(p, &p->client, &p->relay, EVENT_HEAD);
     assert_true(expect(p, &p->client, &p->relay, EVENT_DATA).fin);
-    /* The stream is over, but its visitor still reads. */
     assert_false(session_has_stream(p->relay.session, id));
+    return id;
+}
+
+static void test_bytes_stay_charged_till_they_are_consumed(void **state)
+{
+    struct pair *p = setup(state);
+    uint32_t id = end_unread(p, "12345");
+
+    /* The stream is over, but its visitor still reads. */
     session_consumed(p->relay.session, id, 2);
     assert_int_equal(p->relay.receive.used, 3);
     session_set_owner(p->relay.session, id, NULL);
     assert_int_equal(p->relay.receive.used, 0);
     session_consumed(p->relay.session, id, 3);
+}
+
+static void test_a_stream_that_is_over_may_be_reset(void **state)
+{
+    struct pair *p = setup(state);
+    uint32_t id = end_unread(p, "12345");
+
+    assert_int_equal(p->relay.receive.used, 5);
+    session_reset(p->relay.session, id, ERR_CANCEL);
+    assert_int_equal(p->relay.receive.used, 0);
+    /* The peer has ended it already: nothing goes there, and it is gone. */
+    assert_false(session_has_output(p->relay.session, 0));
+    session_set_owner(p->relay.session, id, p);
+    session_set_class(p->relay.session, id, CLASS_BULK);
+    session_reset(p->relay.session, id, ERR_CANCEL);
+    assert_false(session_has_output(p->relay.session, 0));
+}
+
+static void test_a_session_ends_with_bytes_unread(void **state)
+{
+    struct pair *p = setup(state);
+
+    (void)end_unread(p, "12345");
+    assert_int_equal(p->relay.receive.used, 5);
+    session_free(p->relay.session);
+    p->relay.session = NULL;
+    assert_int_equal(p->relay.receive.used, 0);
 }
 
 static void count_one(void *owner, uint32_t stream, void *arg)
@@ -375,6 +410,8 @@ int main(void)
         CASE(test_stop_is_told_once),
         CASE(test_trailers_end_a_body),
         CASE(test_bytes_stay_charged_till_they_are_consumed),
+        CASE(test_a_stream_that_is_over_may_be_reset),
+        CASE(test_a_session_ends_with_bytes_unread),
         CASE(test_a_tunnel_taken_away_resets_its_streams),
         CASE(test_tunnels_are_bound_and_refused),
         CASE(test_after_goaway_nothing_is_opened),

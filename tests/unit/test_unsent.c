@@ -143,6 +143,14 @@ static void test_a_full_relay_stops_all_but_a_sessions_own_share(void **state)
     assert_true(session_deadline(p->relay.session, 0) <=
                 p->now_us + 100 * US_PER_MS);
     assert_null(session_pop_writable(p->relay.session, &told));
+    /* Nothing else is due: the clock alone wakes the writers. */
+    while (session_output(p->relay.session, 0, p->now_us).len > 0) {
+    }
+    p->now_us += ACK_DELAY_US;
+    assert_int_equal(session_tick(p->relay.session, 0, p->now_us), ERR_OK);
+    (void)session_output(p->relay.session, 0, p->now_us);
+    assert_int_equal(session_deadline(p->relay.session, 0),
+                     p->now_us + 4 * ACK_DELAY_US);
     pool_release(&p->relay.sent, SENT_LOG_RELAY);
     assert_non_null(session_pop_writable(p->relay.session, &told));
 }
@@ -207,6 +215,40 @@ static void test_a_chunk_larger_than_the_window_is_sent_in_parts(void **state)
     assert_int_equal(frame.data[7], FRAME_FIN);
 }
 
+static void test_after_fin_there_is_no_room_and_nobody_is_told(void **state)
+{
+    struct pair *p = *state;
+    uint32_t id = open_stream(p);
+    uint32_t told;
+
+    assert_true(session_room(p->relay.session, id) > 0);
+    assert_int_equal(session_write_fin(p->relay.session, id), ERR_OK);
+    assert_int_equal(session_room(p->relay.session, id), 0);
+    pair_send(p, &p->relay, SIZE_MAX);
+    assert_int_equal(session_room(p->relay.session, id), 0);
+    assert_null(session_pop_writable(p->relay.session, &told));
+}
+
+static void test_a_writer_that_asks_twice_is_told_once(void **state)
+{
+    struct pair *p = *state;
+    uint32_t id;
+    uint32_t told;
+
+    session_link_lost(p->relay.session, 0, p->now_us);
+    id = open_stream(p);
+    for (size_t all = 0; all < AWAY_SESSION_MAX; all += AWAY_STREAM_MAX) {
+        (void)fill(p, open_stream(p));
+    }
+    /* The session's bound, not the stream's: it waits from the start. */
+    assert_int_equal(session_room(p->relay.session, id), 0);
+    assert_int_equal(session_room(p->relay.session, id), 0);
+    session_link_up(p->relay.session, 0, p->now_us);
+    assert_ptr_equal(session_pop_writable(p->relay.session, &told), p);
+    assert_int_equal(told, id);
+    assert_null(session_pop_writable(p->relay.session, &told));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -220,6 +262,8 @@ int main(void)
         CASE(test_small_writes_share_memory),
         CASE(test_a_writer_that_does_not_stop_is_stopped),
         CASE(test_a_chunk_larger_than_the_window_is_sent_in_parts),
+        CASE(test_after_fin_there_is_no_room_and_nobody_is_told),
+        CASE(test_a_writer_that_asks_twice_is_told_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
