@@ -9,6 +9,8 @@
 
 #include "client/exit_code.h"
 #include "client/screen.h"
+#include "common/log.h"
+#include "common/platform.h"
 #include "common/signals.h"
 #include "proto/hostname.h"
 
@@ -236,6 +238,9 @@ static int run(struct share *s, const struct relay_pin *relay)
     if (loop_open(&s->loop) != ERR_OK) {
         return say(EXIT_TROUBLE, "no event loop", strerror(errno));
     }
+    /* Each request at once costs a descriptor. */
+    platform_raise_descriptors();
+    LOG(LOG_DEBUG, "descriptors", log_u64("limit", platform_descriptors()));
     s->code = EXIT_TROUBLE;
     screen_open(&s->screen, &s->loop, stdout, s->settings->json,
                 s->settings->qr);

@@ -1,11 +1,12 @@
 /*
- * The life of a connection, from accepting or connecting to the moment libuv
+ * The life of a connection, from a descriptor or connecting to the moment libuv
  * has closed its handle, and what is asked of it in between. Bytes in and out
  * are in conn_read.c and conn_write.c.
  */
 #include "common/conn.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/conn_private.h"
 
@@ -183,26 +184,6 @@ static void conn_begin(struct conn *c)
     conn_read_update(c);
 }
 
-enum err conn_accept(struct loop *l, uv_stream_t *server,
-                     const struct conn_options *o, struct conn **out)
-{
-    struct conn *c;
-
-    assert(o->tls == NULL);
-    loop_now(l);
-    c = conn_new(l, o, AF_UNSPEC);
-    if (c == NULL) {
-        return ERR_NOMEM;
-    }
-    if (uv_accept(server, (uv_stream_t *)&c->tcp) != 0) {
-        conn_end(c);
-        return ERR_IO;
-    }
-    conn_begin(c);
-    *out = c;
-    return ERR_OK;
-}
-
 enum err conn_adopt(struct loop *l, int fd, const struct conn_options *o,
                     struct conn **out)
 {
@@ -211,9 +192,11 @@ enum err conn_adopt(struct loop *l, int fd, const struct conn_options *o,
     loop_now(l);
     c = conn_new(l, o, AF_UNSPEC);
     if (c == NULL) {
+        (void)close(fd);
         return ERR_NOMEM;
     }
     if (uv_tcp_open(&c->tcp, fd) != 0) {
+        (void)close(fd);
         conn_end(c);
         return ERR_IO;
     }
@@ -263,7 +246,9 @@ enum err conn_connect(struct loop *l, const struct sockaddr *to,
     status =
         uv_tcp_connect(&c->request.connect, &c->tcp, to, on_conn_connected);
     if (status != 0) {
-        conn_fail(c, ERR_IO, uv_strerror(status));
+        bool is_out = status == UV_EMFILE || status == UV_ENFILE;
+
+        conn_fail(c, is_out ? ERR_LIMIT : ERR_IO, uv_strerror(status));
     }
     *out = c;
     return ERR_OK;

@@ -36,18 +36,14 @@ struct conn_options {
                                 done (accepted: conn_start_tls()'s); 0 none */
 };
 
-/* Accept one connection from |server|, plain and reading; it is up already, no
- * CONN_UP comes before conn_start_tls()'s. |tls| must be NULL. */
-MUST_CHECK enum err conn_accept(struct loop *l, uv_stream_t *server,
-                                const struct conn_options *o,
-                                struct conn **out);
-
-/* Take over a connected descriptor (tests, later the hand-off). CONN_UP comes
- * when |tls| is given. On error the descriptor is the caller's still. */
+/* Take over a connected descriptor, plain and reading; without |tls| it is up
+ * already, no CONN_UP comes before conn_start_tls()'s. On error the descriptor
+ * is closed. */
 MUST_CHECK enum err conn_adopt(struct loop *l, int fd,
                                const struct conn_options *o, struct conn **out);
 
-/* Connect; CONN_UP or CONN_DOWN follows. */
+/* Connect; CONN_UP or CONN_DOWN follows, the latter with ERR_LIMIT when there
+ * is no descriptor left. */
 MUST_CHECK enum err conn_connect(struct loop *l, const struct sockaddr *to,
                                  const struct conn_options *o,
                                  struct conn **out);

@@ -1,18 +1,21 @@
-/* Accept connections on one address; says so when descriptors run out. */
+/*
+ * Accept connections on one address. When there are no descriptors left
+ * but those kept for others (DESCRIPTORS_KEPT), who knocks waits until there
+ * are; that is said once. Open it after platform_raise_descriptors().
+ */
 #ifndef COMMON_LISTENER_H
 #define COMMON_LISTENER_H
-
-#include <uv.h>
 
 #include "common/loop.h"
 
 struct listener;
 
-/* A connection waits: conn_accept(loop, server, ...) takes it. */
-typedef void listener_fn(uv_stream_t *server, void *owner);
+/* A connection has come; |fd| is the callee's to close from here on. */
+typedef void listener_fn(int fd, void *owner);
 
 /*
- * Listen on |at|, SO_REUSEADDR, backlog 1024; [::] takes IPv6 only. ERR_IO with
+ * Listen on |at|, SO_REUSEADDR, backlog 1024; [::] takes IPv6 only, a local
+ * socket's connections may use the kept descriptors. ERR_IO with
  * |*why| (constant or libuv's text), such as "address already in use";
  * ERR_ABSENT when this machine has no such address, or no IPv6.
  */

@@ -1,13 +1,19 @@
-/* Options of sockets and of memory by the names Linux gives them. */
+/*
+ * Sockets and their options, memory and limits, by the names Linux gives them.
+ */
 #include "common/platform.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "proto/limits.h"
 
@@ -71,4 +77,57 @@ void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
     (void)first_s;
     (void)each_s;
     (void)count;
+}
+
+#ifndef SOCK_NONBLOCK
+/* |fd| as SOCK_NONBLOCK and SOCK_CLOEXEC would have made it. */
+static int set_up(int fd)
+{
+    int error;
+
+    if (fd < 0 || (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+                   fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)) {
+        return fd;
+    }
+    error = errno;
+    (void)close(fd);
+    errno = error;
+    return -1;
+}
+#endif
+
+int platform_socket(int family)
+{
+#ifdef SOCK_NONBLOCK
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+    return set_up(socket(family, SOCK_STREAM, 0));
+#endif
+}
+
+int platform_accept(int listening)
+{
+#ifdef SOCK_NONBLOCK
+    return accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+#else
+    return set_up(accept(listening, NULL, NULL));
+#endif
+}
+
+void platform_raise_descriptors(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+        limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+uint64_t platform_descriptors(void)
+{
+    struct rlimit limit;
+
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }

@@ -1,6 +1,7 @@
 /*
- * What only some systems have. Everything here is best effort: where the
- * system lacks it, nothing happens, and the program works without.
+ * What only some systems have, or each has in its own way. Options are best
+ * effort: where the system lacks one, nothing happens, and the program works
+ * without.
  */
 #ifndef COMMON_PLATFORM_H
 #define COMMON_PLATFORM_H
@@ -24,5 +25,16 @@ void platform_keep_freed_memory(void);
 /* Probe an idle peer after |first_s|, then each |each_s|, |count| times. */
 void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
                          unsigned count);
+
+/* A TCP socket of |family|, and one that waits on |listening|: not blocking,
+ * closed by exec. -1 with errno. */
+int platform_socket(int family);
+int platform_accept(int listening);
+
+/* Let the process have as many descriptors as the system allows it. */
+void platform_raise_descriptors(void);
+
+/* How many it may have; 0: not known. */
+uint64_t platform_descriptors(void);
 
 #endif

@@ -116,6 +116,10 @@
 #define TCP_KEEPALIVE_EACH_S 20u
 #define TCP_KEEPALIVE_COUNT 3u
 
+/* Descriptors that no visitor gets: for the store, certificates, the operator
+ * and what the relay opens for them. */
+#define DESCRIPTORS_KEPT 16u
+
 /* Stopping. */
 #define DRAIN_CLIENT_US (10 * US_PER_S)
 #define DRAIN_RELAY_US (30 * US_PER_S)

@@ -17,13 +17,13 @@
 
 #include "common/folders.h"
 #include "common/keys.h"
+#include "common/listener.h"
 #include "common/log.h"
 #include "common/timer.h"
 
 #define ADMIN_SOCKET "admin.sock"
 #define ADMIN_CALL_US (5 * US_PER_S)
 #define ADMIN_ASK_S 10
-#define ADMIN_BACKLOG 8
 #define ADMIN_ENDS_MAX 1000u /* sessions that one command ends */
 #define ADMIN_KEY_LEAST 6u   /* characters of a key that say which */
 
@@ -40,7 +40,7 @@ struct call {
 };
 
 struct admin {
-    uv_pipe_t pipe;
+    struct listener *listener;
     struct loop *loop;
     struct admin_handler handler;
     struct call *calls;
@@ -296,17 +296,13 @@ static bool may_speak(const uv_pipe_t *pipe)
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void on_admin_call(uv_stream_t *stream, int status)
+static void on_admin_call(int fd, void *owner)
 {
-    struct admin *a = container_of(stream, struct admin, pipe);
-    struct call *call;
+    struct admin *a = owner;
+    struct call *call = calloc(1, sizeof(*call));
 
-    if (status != 0) {
-        return;
-    }
-    call = calloc(1, sizeof(*call));
     if (call == NULL || uv_pipe_init(&a->loop->uv, &call->pipe, 0) != 0) {
-        /* Left unaccepted, it is accepted with the next one. */
+        (void)close(fd);
         free(call);
         return;
     }
@@ -315,9 +311,13 @@ static void on_admin_call(uv_stream_t *stream, int status)
     a->calls = call;
     a->call_count++;
     call->deadline = timer_new(a->loop, on_call_deadline, call);
-    if (call->deadline == NULL ||
-        uv_accept(stream, (uv_stream_t *)&call->pipe) != 0 ||
-        a->call_count > ADMIN_CALLS_MAX || !may_speak(&call->pipe) ||
+    if (uv_pipe_open(&call->pipe, fd) != 0) {
+        (void)close(fd);
+        call_close(call);
+        return;
+    }
+    if (call->deadline == NULL || a->call_count > ADMIN_CALLS_MAX ||
+        !may_speak(&call->pipe) ||
         uv_read_start((uv_stream_t *)&call->pipe, on_call_alloc,
                       on_call_read) != 0) {
         call_close(call);
@@ -327,11 +327,6 @@ static void on_admin_call(uv_stream_t *stream, int status)
 }
 
 /* --- the socket ----------------------------------------------------------*/
-
-static void on_admin_closed(uv_handle_t *handle)
-{
-    free(container_of(handle, struct admin, pipe));
-}
 
 /* Whether the socket's place is free; one left by a dead relay goes. */
 static enum err clear_place(const struct sockaddr_un *at, const char **why)
@@ -351,15 +346,15 @@ static enum err clear_place(const struct sockaddr_un *at, const char **why)
     return ERR_IO;
 }
 
-static int listen_there(struct admin *a)
+static enum err listen_there(struct admin *a, const struct sockaddr_un *at,
+                             const char **why)
 {
     mode_t before = umask(077);
-    int status = uv_pipe_bind(&a->pipe, a->path);
+    enum err e = listener_open(a->loop, (const struct sockaddr *)at,
+                               on_admin_call, a, &a->listener, why);
 
     (void)umask(before);
-    return status != 0 ? status
-                       : uv_listen((uv_stream_t *)&a->pipe, ADMIN_BACKLOG,
-                                   on_admin_call);
+    return e;
 }
 
 enum err admin_open(struct loop *l, const char *state,
@@ -368,7 +363,6 @@ enum err admin_open(struct loop *l, const char *state,
 {
     struct sockaddr_un at;
     struct admin *a;
-    int status;
 
     if (socket_path(state, &at) != ERR_OK) {
         *why = "the state folder's path is too long for a socket in it";
@@ -376,18 +370,15 @@ enum err admin_open(struct loop *l, const char *state,
     }
     TRY(clear_place(&at, why));
     a = calloc(1, sizeof(*a));
-    if (a == NULL || uv_pipe_init(&l->uv, &a->pipe, 0) != 0) {
-        free(a);
+    if (a == NULL) {
         *why = error_text(ERR_NOMEM);
         return ERR_IO;
     }
     a->loop = l;
     a->handler = *h;
     memcpy(a->path, at.sun_path, sizeof(a->path));
-    status = listen_there(a);
-    if (status != 0) {
-        *why = uv_strerror(status);
-        admin_close(a);
+    if (listen_there(a, &at, why) != ERR_OK) {
+        free(a);
         return ERR_IO;
     }
     *out = a;
@@ -402,8 +393,9 @@ void admin_close(struct admin *a)
     while (a->calls != NULL) {
         call_close(a->calls);
     }
-    /* libuv removes the socket's file. */
-    uv_close((uv_handle_t *)&a->pipe, on_admin_closed);
+    listener_close(a->listener);
+    (void)unlink(a->path);
+    free(a);
 }
 
 /* --- the other end -------------------------------------------------------*/

@@ -21,15 +21,15 @@ struct arrival {
     struct handoff handoff;
 };
 
-bool edge_admit(struct worker *w, uv_stream_t *server,
-                const struct conn_options *o, struct handoff *out)
+bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
+                struct handoff *out)
 {
     struct quota_refusal refusal = { 0 };
     struct visitor_address address;
     char peer[ADDRESS_TEXT_MAX];
 
     *out = (struct handoff){ .accepted_us = loop_now(&w->loop) };
-    if (conn_accept(&w->loop, server, o, &out->conn) != ERR_OK) {
+    if (conn_adopt(&w->loop, fd, o, &out->conn) != ERR_OK) {
         return false;
     }
     conn_peer(out->conn, &out->peer);
@@ -163,14 +163,14 @@ static void on_arrival_late(void *owner)
     drop(owner, 0);
 }
 
-void edge_accept(uv_stream_t *server, void *worker)
+void edge_accept(int fd, void *worker)
 {
     struct worker *w = worker;
     struct conn_options o = { .on_event = on_arrival_conn };
     struct handoff h;
     struct arrival *a = NULL;
 
-    if (!edge_admit(w, server, &o, &h)) {
+    if (!edge_admit(w, fd, &o, &h)) {
         return;
     }
     a = calloc(1, sizeof(*a));

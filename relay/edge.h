@@ -11,18 +11,18 @@
 
 struct worker;
 
-/* A connection waits on a listener of |worker| (a struct worker). */
-void edge_accept(uv_stream_t *server, void *worker);
+/* A connection came by a listener of |worker| (a struct worker). */
+void edge_accept(int fd, void *worker);
 
 /* Drop the connections whose hello is not whole yet. */
 void edge_close_all(struct worker *w);
 
 /*
- * Accept one connection as far as |w|'s limits allow: counted, kept alive at
- * TCP's level, events to |o|. False: nothing was accepted, or it was refused
- * and is gone. For the plain door (redirect) as well.
+ * Take the connection |fd| as far as |w|'s limits allow: counted, kept alive at
+ * TCP's level, events to |o|. False: it was refused and is gone. For the plain
+ * door (redirect) as well.
  */
-bool edge_admit(struct worker *w, uv_stream_t *server,
-                const struct conn_options *o, struct handoff *out);
+bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
+                struct handoff *out);
 
 #endif

@@ -193,14 +193,14 @@ static void on_redirect_late(void *owner)
     drop(owner, 0);
 }
 
-void redirect_accept(uv_stream_t *server, void *worker)
+void redirect_accept(int fd, void *worker)
 {
     struct worker *w = worker;
     struct conn_options o = { .on_event = on_redirect_conn };
     struct handoff h;
     struct redirect *r = NULL;
 
-    if (!edge_admit(w, server, &o, &h)) {
+    if (!edge_admit(w, fd, &o, &h)) {
         return;
     }
     r = calloc(1, sizeof(*r));

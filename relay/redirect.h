@@ -10,7 +10,7 @@
 struct worker;
 
 /* A connection waits on a plain listener of |worker| (a struct worker). */
-void redirect_accept(uv_stream_t *server, void *worker);
+void redirect_accept(int fd, void *worker);
 
 /* Drop all of its connections. */
 void redirect_close_all(struct worker *w);

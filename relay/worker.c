@@ -5,16 +5,14 @@
  */
 #include "relay/worker.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/folders.h"
 #include "common/log.h"
+#include "common/platform.h"
 #include "common/signals.h"
 #include "relay/admin.h"
 #include "relay/certs.h"
@@ -129,29 +127,6 @@ static void ensure_local_ca(struct worker *w)
     }
 }
 
-/*
- * libuv closes new connections by itself when no descriptor is left, without a
- * word; somebody has to say it, once.
- */
-static void look_at_descriptors(struct worker *w)
-{
-    int fd = dup(STDERR_FILENO);
-    bool is_out = fd < 0 && (errno == EMFILE || errno == ENFILE);
-
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (is_out && !w->is_out_of_descriptors) {
-        LOG(LOG_ERROR, "out-of-descriptors",
-            log_text("why", "new connections are closed until others end; "
-                            "raise LimitNOFILE of the unit, or `ulimit -n`"));
-    } else if (!is_out && w->is_out_of_descriptors) {
-        LOG(LOG_INFO, "descriptors-free-again",
-            log_text("domain", w->settings->domain));
-    }
-    w->is_out_of_descriptors = is_out;
-}
-
 static void on_refresh(void *owner)
 {
     struct worker *w = owner;
@@ -161,10 +136,7 @@ static void on_refresh(void *owner)
         w->local_ca_us = now_us;
         ensure_local_ca(w);
     }
-    look_at_descriptors(w);
-    if (!w->is_out_of_descriptors) {
-        certs_refresh(w->certs);
-    }
+    certs_refresh(w->certs);
     timer_set(w->refresh, now_us + CERTS_POLL_US);
 }
 
@@ -448,18 +420,6 @@ static void free_all(struct worker *w)
     keys_wipe(&w->identity, sizeof(w->identity));
 }
 
-/* Each visitor costs a descriptor: take as many as the system allows. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-        limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 int worker_run(const struct relay_settings *settings)
 {
     struct worker w = { .settings = settings };
@@ -469,7 +429,9 @@ int worker_run(const struct relay_settings *settings)
     if (loop_open(&w.loop) != ERR_OK) {
         return say(ERR_IO, "cannot start", "", "no event loop"), 1;
     }
-    raise_descriptors();
+    /* Each visitor costs one. */
+    platform_raise_descriptors();
+    LOG(LOG_DEBUG, "descriptors", log_u64("limit", platform_descriptors()));
     e = open_all(&w);
     if (e == ERR_OK) {
         keys_to_text(w.identity.public_key, KEY_LEN, key, sizeof(key));

@@ -57,7 +57,6 @@ struct worker {
     struct timer *refresh; /* certificates */
     struct timer *drain;   /* while stopping */
     uint64_t local_ca_us;  /* when its certificate was last looked at */
-    bool is_out_of_descriptors;
     bool is_draining;
     bool is_ended;
     uint8_t *scratch; /* HEAD_MAX, for one call */

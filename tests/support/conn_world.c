@@ -117,13 +117,12 @@ static void on_end(struct conn *c, enum conn_event event, void *owner)
     }
 }
 
-static void on_waiting(uv_stream_t *server, void *owner)
+static void on_waiting(int fd, void *owner)
 {
     struct world *w = owner;
     struct conn_options o = { .on_event = on_end, .owner = &w->server };
 
-    assert_int_equal(conn_accept(&w->loop, server, &o, &w->server.conn),
-                     ERR_OK);
+    assert_int_equal(conn_adopt(&w->loop, fd, &o, &w->server.conn), ERR_OK);
     if (w->server.stays_dumb) {
         conn_pause(w->server.conn);
     } else if (!w->server.starts_tls) {

@@ -41,13 +41,13 @@ static void on_served(struct conn *c, enum conn_event event, void *owner)
     }
 }
 
-static void on_ring(uv_stream_t *server, void *owner)
+static void on_ring(int fd, void *owner)
 {
     struct phone *p = owner;
     struct conn_options o = { .on_event = on_served, .owner = p };
 
     assert_null(p->served);
-    assert_int_equal(conn_accept(&p->loop, server, &o, &p->served), ERR_OK);
+    assert_int_equal(conn_adopt(&p->loop, fd, &o, &p->served), ERR_OK);
 }
 
 static void on_conn(struct conn *c, enum conn_event event, void *owner)

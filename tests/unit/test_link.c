@@ -151,12 +151,12 @@ static void on_relay_conn(struct conn *c, enum conn_event event, void *owner)
                      ERR_OK);
 }
 
-static void on_waiting(uv_stream_t *server, void *owner)
+static void on_waiting(int fd, void *owner)
 {
     struct world *w = owner;
     struct conn_options o = { .on_event = on_relay_conn, .owner = &w->relay };
 
-    assert_int_equal(conn_accept(&w->loop, server, &o, &w->relay.conn), ERR_OK);
+    assert_int_equal(conn_adopt(&w->loop, fd, &o, &w->relay.conn), ERR_OK);
 }
 
 /* The client's end as long as no link has it: what comes stays unread. */
