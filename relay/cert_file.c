@@ -24,6 +24,15 @@ static enum err failed(char *why, const char *path, const char *text)
     return ERR_FILE;
 }
 
+/* The same for a system call's |error|: is it the file, or are we short? */
+static enum err failed_call(char *why, const char *path, int error)
+{
+    bool is_ours = error == EMFILE || error == ENFILE || error == ENOMEM;
+
+    (void)failed(why, path, strerror(error));
+    return is_ours ? ERR_NOMEM : ERR_FILE;
+}
+
 /* The whole file into |out| of CERT_FILE_MAX bytes. */
 static enum err read_whole(const char *path, uint8_t *out, struct span *text,
                            char *why)
@@ -32,9 +41,10 @@ static enum err read_whole(const char *path, uint8_t *out, struct span *text,
     struct stat st;
     ssize_t got = 0;
     size_t len = 0;
+    enum err e;
 
     if (fd < 0) {
-        return failed(why, path, strerror(errno));
+        return failed_call(why, path, errno);
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         (void)close(fd);
@@ -43,11 +53,13 @@ static enum err read_whole(const char *path, uint8_t *out, struct span *text,
     do {
         got = read(fd, out + len, CERT_FILE_MAX - len);
         len += got > 0 ? (size_t)got : 0;
-    } while (got > 0 && len < CERT_FILE_MAX);
-    (void)close(fd);
+    } while ((got > 0 && len < CERT_FILE_MAX) || (got < 0 && errno == EINTR));
     if (got < 0) {
-        return failed(why, path, strerror(errno));
+        e = failed_call(why, path, errno);
+        (void)close(fd);
+        return e;
     }
+    (void)close(fd);
     if (len == CERT_FILE_MAX) {
         return failed(why, path, "too large for a certificate");
     }
@@ -123,6 +135,7 @@ static enum err read_pair(const char *chain_path, const char *key_path,
 {
     struct span chain, key;
     const char *wrong = "";
+    enum err e;
 
     TRY(read_whole(chain_path, buffers, &chain, why));
     TRY(read_whole(key_path, buffers + CERT_FILE_MAX, &key, why));
@@ -130,10 +143,11 @@ static enum err read_pair(const char *chain_path, const char *key_path,
         return failed(why, chain_path,
                       "no certificate with DNS names stands in it");
     }
-    if (tls_context_visitors(chain, key, &out->context, &wrong) != ERR_OK) {
-        return failed(why, chain_path, wrong);
+    e = tls_context_visitors(chain, key, &out->context, &wrong);
+    if (e != ERR_OK) {
+        (void)failed(why, chain_path, wrong);
     }
-    return ERR_OK;
+    return e;
 }
 
 enum err cert_file_read(const char *chain_path, const char *key_path,
@@ -144,7 +158,7 @@ enum err cert_file_read(const char *chain_path, const char *key_path,
 
     memset(out, 0, sizeof(*out));
     if (buffers == NULL) {
-        return failed(why, chain_path, "out of memory");
+        return failed_call(why, chain_path, ENOMEM);
     }
     error = read_pair(chain_path, key_path, buffers, out, why);
     keys_wipe(buffers, 2 * CERT_FILE_MAX);

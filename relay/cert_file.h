@@ -23,7 +23,8 @@ struct cert_file {
 /*
  * Read |chain_path| (leaf first) and |key_path| (the same file will do).
  * ERR_FILE with a sentence in |why| of CERT_WHY_MAX bytes when they cannot be
- * used; nothing is held then.
+ * used, ERR_NOMEM likewise when memory or descriptors were missing; nothing is
+ * held then.
  */
 MUST_CHECK enum err cert_file_read(const char *chain_path, const char *key_path,
                                    struct cert_file *out, char *why);

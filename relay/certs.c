@@ -112,13 +112,16 @@ static bool stamp_same(const struct stamp *a, const struct stamp *b)
            a->size == b->size;
 }
 
-/* The files of |p| are new or changed: use them, or say why not. */
+/* The files of |p| are new or changed: use them, or say why not. What failed
+ * for want of memory or descriptors is tried again the next time. */
 static void pair_read(struct pair *p)
 {
     struct cert_file file;
     char why[CERT_WHY_MAX];
+    enum err e = cert_file_read(p->chain_path, p->key_path, &file, why);
 
-    if (cert_file_read(p->chain_path, p->key_path, &file, why) != ERR_OK) {
+    p->is_known = e != ERR_NOMEM;
+    if (e != ERR_OK) {
         LOG(LOG_ERROR, "certificate-refused", log_text("file", p->chain_path),
             log_text("why", why),
             log_text("kept",
@@ -177,7 +180,6 @@ static bool pair_seen(struct certs *c, const char *chain_path,
         stamp_same(&p->key, &key) && strcmp(p->key_path, key_path) == 0) {
         return false;
     }
-    p->is_known = true;
     p->chain = chain;
     p->key = key;
     (void)snprintf(p->key_path, PATH_SIZE, "%s", key_path);
@@ -243,6 +245,20 @@ static bool see_entry(struct certs *c, const char *folder, const char *name)
     return false;
 }
 
+/* Not all of the folder was seen: what was read before stays in use. */
+static void folder_failed(struct certs *c, size_t i, int error)
+{
+    if (!c->is_bad[i]) {
+        LOG(LOG_ERROR, "certificates-unreadable",
+            log_text("folder", c->folders[i]),
+            log_text("why", strerror(error)));
+    }
+    c->is_bad[i] = true;
+    for (size_t k = 0; k < c->pair_count; k++) {
+        c->pairs[k]->is_there = true;
+    }
+}
+
 static bool see_all(struct certs *c, size_t i)
 {
     const char *path = c->folders[i];
@@ -251,21 +267,19 @@ static bool see_all(struct certs *c, size_t i)
     bool is_one, changed;
 
     if (folder == NULL) {
-        if (!c->is_bad[i]) {
-            LOG(LOG_ERROR, "certificates-unreadable", log_text("folder", path),
-                log_text("why", strerror(errno)));
-        }
-        c->is_bad[i] = true;
-        /* What was read before stays in use. */
-        for (size_t k = 0; k < c->pair_count; k++) {
-            c->pairs[k]->is_there = true;
-        }
+        folder_failed(c, i, errno);
         return false;
     }
-    c->is_bad[i] = false;
     changed = see_folder(c, path, &is_one);
+    errno = 0;
     while (!is_one && (entry = readdir(folder)) != NULL) {
         changed |= see_entry(c, path, entry->d_name);
+        errno = 0;
+    }
+    if (errno != 0) {
+        folder_failed(c, i, errno);
+    } else {
+        c->is_bad[i] = false;
     }
     (void)closedir(folder);
     return changed;
