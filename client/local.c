@@ -11,7 +11,10 @@
 
 #include "common/dial.h"
 #include "common/http/fields.h"
+#include "common/log.h"
 #include "common/splice.h"
+
+#define TELL_EACH_US (10 * US_PER_S)
 
 struct local {
     struct local_world *world;
@@ -310,15 +313,31 @@ static void begin(struct local *l)
     write_early(l);
 }
 
+/* Nothing at the target is the request's affair, and shown with it; being out
+ * of descriptors is the machine's. Said once in a while. */
+static void tell_failed(struct local *l, enum err error, const char *why)
+{
+    struct local_world *w = l->world;
+    uint64_t now_us = loop_now(w->loop);
+
+    if (error == ERR_LIMIT &&
+        (w->told_us == 0 || now_us - w->told_us > TELL_EACH_US)) {
+        w->told_us = now_us;
+        LOG(LOG_ERROR, "out-of-descriptors", log_text("why", why),
+            log_text("what", "requests are answered with 502 till others end; "
+                             "raise `ulimit -n`"));
+    }
+}
+
 static void on_dial(struct conn *c, enum err error, const char *why,
                     void *owner)
 {
     struct local *l = owner;
 
-    (void)why;
     l->dial = NULL;
     if (error != ERR_OK) {
-        break_off(l, ERR_SERVICE_DOWN);
+        tell_failed(l, error, why);
+        break_off(l, error == ERR_LIMIT ? ERR_NOMEM : ERR_SERVICE_DOWN);
         return;
     }
     l->near.conn = c;

@@ -40,6 +40,7 @@ struct local_world {
     uint8_t *scratch; /* 2 * HEAD_MAX, borrowed for a call */
     void (*on_end)(void *owner, const struct local_report *report);
     void *owner;
+    uint64_t told_us; /* when it was last said that descriptors are out */
 };
 
 /*
