@@ -65,9 +65,11 @@ def peak_bytes(child):
 class Stage:
     """Everything one test needs; ended with it."""
 
-    def __init__(self, settings=(), state=None):
+    def __init__(self, settings=(), state=None, prefix=()):
+        """|prefix| are words before the relay's own: limits and the like."""
         self.folder = tempfile.mkdtemp(prefix="sp-", dir="/tmp")
         self.relay = tunnel.Relay(self.folder, settings, state)
+        self.relay.prefix = list(prefix)
         self.clients = []
         self.echo = None
         self.direct = self.url = None

@@ -65,6 +65,8 @@ class Relay:
                 f"listen: 127.0.0.1:{self.port}",
                 "invite-host: 127.0.0.1", *settings]) + "\n")
         self.child = None
+        # Words before the program's own: limits, an environment.
+        self.prefix = []
 
     def __enter__(self):
         self.start()
@@ -85,7 +87,7 @@ class Relay:
     def start(self):
         """Start it; back when it accepts connections."""
         self.child = children.Child(
-            "relay", [program("sallyport-relay"), "run",
+            "relay", [*self.prefix, program("sallyport-relay"), "run",
                       "--config", self.config], self.folder)
         self.child.wait_for("open port", self._accepts, START_S)
 
@@ -133,6 +135,7 @@ class Client:
             XDG_CONFIG_HOME=os.path.join(self.folder, "config"),
             XDG_STATE_HOME=os.path.join(self.folder, "state"))
         self.child = None
+        self.prefix = []
         self._runs = 0
 
     def command(self, *words, stdin="", timeout_s=LOGIN_S):
@@ -164,7 +167,8 @@ class Client:
         """Start a command that goes on, with JSON lines; does not wait."""
         self._runs += 1
         self.child = children.Child(
-            f"client-{self._runs}", [program("sallyport"), *words, "--json"],
+            f"client-{self._runs}",
+            [*self.prefix, program("sallyport"), *words, "--json"],
             self.folder, env=self.env)
 
     def http(self, target, name=None, options=()):
