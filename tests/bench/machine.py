@@ -1,0 +1,73 @@
+"""What the figures were measured on, and with which versions."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import time
+
+import namespace
+import rivals
+import targets
+
+
+def said(*words):
+    """The first line of what a program prints, or "?"."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True,
+                              check=False, timeout=20, cwd=targets.tunnel.ROOT)
+    except OSError:
+        return "?"
+    return (done.stdout + done.stderr).strip().split("\n")[0] or "?"
+
+
+def processor():
+    """Its name."""
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        found = re.search(r"model name\s*: (.*)", info.read())
+    return found.group(1).strip() if found else platform.machine()
+
+
+def system():
+    """The distribution."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return "?"
+
+
+def stolen():
+    """Seconds that the machine below us has given to others, so far."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
+def load_average():
+    """How many wanted to run in the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def describe(compiler, names, given):
+    """All of it, in the order to be read."""
+    haproxy = targets.haproxy_program()
+    found = {
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": said("git", "rev-parse", "--short=12", "HEAD"),
+        "cpu": processor(), "cores": os.cpu_count(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "system": system(), "compiler": compiler,
+        "congestion control": ("cubic for all" if namespace.is_inside()
+                               else "the system's"),
+        "cipher, key exchange, certificate":
+            "TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256",
+        "haproxy": said(haproxy, "-v") if haproxy else "not here",
+    }
+    for name in names:
+        try:
+            if name != "ssh" or shutil.which("ssh"):
+                found[name] = rivals.version(name, given)
+        except (rivals.Absent, OSError, subprocess.SubprocessError):
+            found[name] = "not here"
+    found["load average before"] = load_average()
+    return found
