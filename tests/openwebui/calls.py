@@ -13,6 +13,7 @@ ANSWER_WORDS = len(f"Answer 1 is here. {stub.WORDS}".split(" "))
 FIRST_WORDS = 4
 GAP_OF_THE_APP_MS = 1000
 FRAMES_A_SECOND = 25
+TURN_S = 150.0  # at most, and only on a machine that does much else
 
 
 def open_page(chromium, url):
@@ -33,11 +34,17 @@ def extensions(socket):
     return fields.get("sec-websocket-extensions", "")
 
 
+def turns(chromium, count):
+    """So many turns of a standard call: a sentence, its answer spoken."""
+    chromium.call("turns", count=count, listens=STANDARD,
+                  timeout_s=TURN_S * count)
+
+
 def two_turns(chromium, url):
     """Load the app and hold a standard call; everything that was seen."""
     page = open_page(chromium, url)
-    chromium.call("call", listens=STANDARD)
-    chromium.call("turns", count=2, listens=STANDARD)
+    chromium.call("call", listens=STANDARD, sentences=0)
+    turns(chromium, 2)
     notes = chromium.call("notes")
     hung_up = chromium.call("hang_up")
     return {"page": page, "notes": notes, "hung_up": hung_up,
@@ -135,7 +142,8 @@ def check_realtime(tally, chromium, app, url):
     """A realtime call of two turns."""
     open_page(chromium, url)
     begin = chromium.call("call", listens=REALTIME)["at_ms"]
-    end = chromium.call("realtime_turns", count=2)["at_ms"]
+    end = chromium.call("realtime_turns", count=2,
+                        timeout_s=TURN_S * 2)["at_ms"]
     bubbles = chromium.call("notes")
     still = [s for s in chromium.call("seen")["sockets"]
              if "/api/v1/audio/realtime" in s["url"]]

@@ -4,7 +4,7 @@
 const VOICE_MODE = 'button[aria-label="Voice mode"]';
 const END_CALL = 'button[aria-label="End call"]';
 const DENIED = "Permission denied when accessing media devices";
-const TURN_MS = 30_000;
+const TURN_MS = 60_000;
 
 const endCall = (page) => page.locator(END_CALL)
   .or(page.getByRole("button", { name: "End call" })).first();
@@ -28,8 +28,11 @@ export async function refused({ page }) {
     overlay: await endCall(page).isVisible() };
 }
 
-// Start a call of either kind; back when it listens.
-export async function call({ page }, { listens }) {
+// Start a call of either kind; back when it listens. The person says so many
+// sentences, or (in a realtime call) speaks on.
+export async function call({ page }, { listens, sentences }) {
+  await page.evaluate((count) => window.sallyportSay(count ?? Infinity),
+    sentences);
   await page.locator(VOICE_MODE).click();
   await endCall(page).waitFor({ state: "visible" });
   await page.getByText(listens).first()
@@ -37,16 +40,26 @@ export async function call({ page }, { listens }) {
   return { at_ms: Date.now() };
 }
 
-// Wait until so many answers were spoken to their end, and it listens again.
-export async function turns({ page }, { count, listens, timeout_ms }) {
-  await page.waitForFunction((wanted) => {
-    const notes = window.sallyportNotes;
-    const ended = notes.media.filter(
-      (m) => m.kind === "ended" && m.source === "blob:").length;
-    return ended >= wanted && ended === notes.speeches.length;
-  }, count, { timeout: timeout_ms ?? TURN_MS * count, polling: 50 });
-  await page.getByText(listens).first()
-    .waitFor({ state: "visible", timeout: TURN_MS });
+// So often: say a sentence, hear its answer to the end, and be listened to
+// again. Nobody speaks meanwhile, so that nothing is interrupted.
+export async function turns({ page }, { count, listens }) {
+  for (let turn = 0; turn < count; turn++) {
+    const before = await page.evaluate(() => {
+      const { recordings, speeches } = window.sallyportNotes;
+      window.sallyportSay(recordings.length + 1);
+      return { recordings: recordings.length, speeches: speeches.length };
+    });
+    await page.waitForFunction(({ recordings, speeches }) => {
+      const notes = window.sallyportNotes;
+      const ended = notes.media.filter(
+        (m) => m.kind === "ended" && m.source === "blob:").length;
+      return notes.recordings.length > recordings
+        && notes.speeches.length > speeches
+        && ended === notes.speeches.length;
+    }, before, { timeout: TURN_MS, polling: 50 });
+    await page.getByText(listens).first()
+      .waitFor({ state: "visible", timeout: TURN_MS });
+  }
   return { at_ms: Date.now() };
 }
 
