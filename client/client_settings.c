@@ -37,6 +37,9 @@ static const struct setting rows[] = {
     { "state", SETTING_TEXT, TEXT(state), "", 0, 0, "FOLDER",
       "where the machine's key and the relays are kept; by default "
       "~/.local/state/sallyport" },
+    { "sandbox", SETTING_SWITCH, ROW(sandbox), 0, "true", 0, 0, NULL,
+      "reach nothing but the relay, the targets and the state folder "
+      "(Landlock, seccomp)" },
     { "log", SETTING_TEXT, TEXT(log), "warn", 0, 0, "LEVEL",
       "what is logged to standard error: error, warn, info or debug" },
 };

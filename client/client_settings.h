@@ -27,6 +27,7 @@ struct client_settings {
     bool json;
     bool qr;
     bool probe;
+    bool sandbox; /* close the process in */
     char log[16];
     enum log_level log_level;
     size_t tunnel_count;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "client/client_sandbox.h"
 #include "client/exit_code.h"
 #include "client/screen.h"
 #include "common/log.h"
@@ -276,6 +277,8 @@ int share_run(const struct client_settings *settings)
     }
     if (code == EXIT_OK) {
         tag_tunnels(s);
+        client_sandbox_enter(settings, &s->identity, relay, s->tunnels,
+                             s->tunnel_count);
         code = run(s, relay);
     }
     tls_context_free(s->tls);

@@ -56,6 +56,8 @@ static const struct setting rows[] = {
       "100", 1, 100000, NULL, "New ones a second of one address" },
     { "address-burst", SETTING_COUNT, ROW(address_burst), 0,
       "300", 1, 100000, NULL, "New ones at once of one address" },
+    { "sandbox", SETTING_SWITCH, ROW(sandbox), 0, "true", 0, 0, NULL,
+      "Reach nothing but state folder and certificates (Landlock, seccomp)" },
     { "log", SETTING_TEXT, TEXT(log), "info", 0, 0, "LEVEL",
       "Log up to error, warn, info or debug, to standard error" },
     { "expires", SETTING_DURATION, ROW(expires_us), 0, "24h",

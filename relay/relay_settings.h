@@ -31,6 +31,7 @@ struct relay_settings {
     uint64_t address_rate;               /* of one address, each second */
     uint64_t address_burst;              /* of one address, at once new */
     bool local_ca;                       /* our own CA; always without certs */
+    bool sandbox;                        /* close the process in */
     char log[16];                        /* error, warn, info, debug */
     enum log_level log_level;
     char config[RELAY_PATH_MAX]; /* flag only: the file that was read, or "" */

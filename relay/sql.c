@@ -71,6 +71,8 @@ enum err sql_open(struct sql *s, const char *path)
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
+        /* No files but those beside the store. */
+        "PRAGMA temp_store = MEMORY",
         "PRAGMA trusted_schema = OFF",
     };
     sqlite3 *db = NULL;

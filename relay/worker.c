@@ -24,6 +24,7 @@
 #include "relay/names.h"
 #include "relay/quota.h"
 #include "relay/redirect.h"
+#include "relay/relay_sandbox.h"
 #include "relay/relay_settings.h"
 #include "relay/store.h"
 
@@ -434,6 +435,7 @@ int worker_run(const struct relay_settings *settings)
     LOG(LOG_DEBUG, "descriptors", log_u64("limit", platform_descriptors()));
     e = open_all(&w);
     if (e == ERR_OK) {
+        relay_sandbox_enter(settings);
         keys_to_text(w.identity.public_key, KEY_LEN, key, sizeof(key));
         LOG(LOG_INFO, "relay-up", log_text("domain", settings->domain),
             log_text("key", key));
