@@ -51,6 +51,9 @@
 #define WINDOW_LOW_CONSUMED (4u * KIB)
 #define WINDOW_FIRST_OVER_HALF (64u * KIB)
 #define WINDOW_FIRST_OVER_THREE_QUARTERS (16u * KIB)
+/* Receive pools, in percent: who goes then (session_shed_rule()). */
+#define SHED_STALLED_PERCENT 75u
+#define SHED_LARGEST_PERCENT 100u
 
 /* Counts in a session. */
 #define STREAMS_MAX_DEFAULT 4096u

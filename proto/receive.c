@@ -82,6 +82,9 @@ static enum err take_payload(struct session *s, struct stream *st, size_t len)
     if (window_grant_receive(&st->window, len, s->now_us) != ERR_OK) {
         return session_fail(s, ERR_FLOW, "payload past the window");
     }
+    if (stream_held(st) == len) {
+        st->moved_us = s->now_us;
+    }
     pool_charge(&s->receive, len);
     return ERR_OK;
 }

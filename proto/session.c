@@ -205,6 +205,10 @@ uint64_t session_deadline(const struct session *s, unsigned slot)
         at->log.moved_us + SENT_LOG_STUCK_US < deadline) {
         deadline = at->log.moved_us + SENT_LOG_STUCK_US;
     }
+    if (session_shed_rule(session_shed_percent(s)) == SHED_STALLED &&
+        s->stall_look_us < deadline) {
+        deadline = s->stall_look_us;
+    }
     /* Writers that wait for other sessions' memory are woken by the clock. */
     if (s->waiting.first != NULL && output_is_relay_full(s) &&
         s->now_us + 4 * ACK_DELAY_US < deadline) {

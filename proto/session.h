@@ -165,6 +165,9 @@ void session_reset(struct session *s, uint32_t stream, enum err code);
 /* Client: want no more of |stream|'s request body. */
 void session_stop(struct session *s, uint32_t stream);
 
+/* What time it is, where no other call says it: before session_consumed(). */
+void session_now(struct session *s, uint64_t now_us);
+
 /*
  * |len| received bytes of |stream| have left this process: grant credit. Call
  * it for a stream that has ended as well, or its bytes stay charged till
@@ -183,6 +186,38 @@ bool session_has_stream(const struct session *s, uint32_t stream);
 void session_each_stream(struct session *s, uint16_t tunnel,
                          void (*each)(void *owner, uint32_t stream, void *arg),
                          void *arg);
+
+/*
+ * Received bytes that are held fill pools: how full the session's, or one above
+ * it, is in percent, and what must be done about it (PROTOCOL.md, "Flow
+ * control"). Whoever owns the session asks session_shed_due() after each step
+ * and tick, and while it is true, and session_shed_find() finds one, ends a
+ * stream with session_reset(ERR_LIMIT).
+ */
+enum session_shed_rule {
+    SHED_NONE,
+    SHED_STALLED, /* the one stalled longest, if over 30 s */
+    SHED_LARGEST  /* the largest holder */
+};
+unsigned session_shed_percent(const struct session *s);
+
+/* A constant sentence for the log. */
+const char *session_shed_why(enum session_shed_rule rule);
+enum session_shed_rule session_shed_rule(unsigned percent);
+bool session_shed_due(const struct session *s, uint64_t now_us);
+
+struct session_shed {
+    uint32_t stream;
+    void *owner;         /* of the stream; NULL: nobody has to be told */
+    uint64_t held;       /* bytes */
+    uint64_t stalled_us; /* since some of them were consumed */
+};
+
+/* The stream of |s| that has to go by |rule|. False: none; then
+ * session_shed_due() asks for no stalled one before there can be one. */
+MUST_CHECK bool session_shed_find(struct session *s,
+                                  enum session_shed_rule rule, uint64_t now_us,
+                                  struct session_shed *out);
 
 /* Stream 0. Bounded: ERR_LIMIT when the peer lets too many pile up. */
 MUST_CHECK enum err session_bind(struct session *s, const struct frame_bind *b);

@@ -46,6 +46,8 @@ struct session {
     bool is_leaving; /* GOAWAY was sent or received */
     bool is_renew_queued;
 
+    uint64_t stall_look_us; /* no stream has stalled for too long before */
+
     uint64_t unsent_bytes;      /* payload in all streams' queues */
     struct stream_list waiting; /* writers that were told to stop */
 

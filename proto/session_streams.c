@@ -238,6 +238,11 @@ void session_stop(struct session *s, uint32_t stream)
     }
 }
 
+void session_now(struct session *s, uint64_t now_us)
+{
+    s->now_us = now_us;
+}
+
 void session_consumed(struct session *s, uint32_t stream, size_t len)
 {
     struct stream *st = streams_find(&s->streams, stream);
@@ -246,6 +251,7 @@ void session_consumed(struct session *s, uint32_t stream, size_t len)
         return;
     }
     window_grant_consume(&st->window, len);
+    st->moved_us = s->now_us;
     pool_release(&s->receive, len);
     if (!st->is_over) {
         session_grant(s, st);

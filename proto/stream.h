@@ -78,6 +78,7 @@ struct stream {
     size_t deficit; /* bytes it may send in this round */
 
     struct window_grant window;
+    uint64_t moved_us; /* when some of what it holds was consumed, or began */
     enum stream_phase receive_phase;
     struct collector collector;
 

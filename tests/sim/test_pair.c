@@ -11,6 +11,7 @@
 #include "proto/session_state.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/growth.h"
+#include "tests/sim/pressure.h"
 #include "tests/sim/watcher.h"
 
 #define SEEDS 300u
@@ -31,6 +32,7 @@ struct world {
 static unsigned long long running_seed;
 static uint64_t total_bytes;
 static unsigned total_exchanges;
+static unsigned total_shed;
 
 static void on_abort(int number)
 {
@@ -84,6 +86,32 @@ static void take_event(struct world *w, struct pair_end *to,
     exchange_take(e, end_of(w, to), to->session, event, &w->dice);
 }
 
+/* |end|'s receive pool is full: as its owner would, end what has to go. */
+static void shed(struct world *w, const struct pair_end *end)
+{
+    struct session *s = end->session;
+    struct session_shed out;
+
+    while (session_shed_due(s, w->pair.now_us)) {
+        enum session_shed_rule rule =
+            session_shed_rule(session_shed_percent(s));
+
+        if (!session_shed_find(s, rule, w->pair.now_us, &out)) {
+            break;
+        }
+        check(rule == SHED_LARGEST || out.stalled_us >= STALL_UNDER_PRESSURE_US,
+              "shed without need");
+        for (unsigned i = 0; i < w->opened; i++) {
+            if (w->exchanges[i].id == out.stream) {
+                exchange_drop(&w->exchanges[i], end_of(w, end));
+            }
+        }
+        session_reset(s, out.stream, ERR_LIMIT);
+        total_shed++;
+    }
+    check(session_shed_percent(s) < 100, "a receive pool is over its bound");
+}
+
 static void deliver(struct world *w, struct pair_end *from, struct pair_end *to,
                     size_t len)
 {
@@ -98,6 +126,7 @@ static void deliver(struct world *w, struct pair_end *from, struct pair_end *to,
         if (event.kind != EVENT_NONE) {
             take_event(w, to, &event);
         }
+        shed(w, to);
         len = rest < pair_waiting(from) ? rest : pair_waiting(from);
     }
 }
@@ -120,6 +149,7 @@ static void tick(struct world *w, struct pair_end *end)
         check(session_tick(end->session, 0, w->pair.now_us) == ERR_OK,
               "a time-out");
     }
+    shed(w, end);
 }
 
 /* Recount what the accounts say. */
@@ -369,7 +399,7 @@ static void run_seed(uint64_t seed)
     static const uint32_t windows[] = { WINDOW_FIRST, 64 * KIB, 16 * KIB,
                                         1000 };
     static const uint64_t pools[] = { RECEIVE_POOL_SESSION, 256 * KIB,
-                                      32 * MIB };
+                                      96 * KIB };
     struct world *w = calloc(1, sizeof(*w));
     uint32_t window;
 
@@ -416,10 +446,12 @@ int main(void)
         return 0;
     }
     growth_check();
+    pressure_check();
     for (uint64_t seed = 1; seed <= count; seed++) {
         run_seed(seed);
     }
-    printf("%llu seeds, %u exchanges, %llu bytes\n", (unsigned long long)count,
-           total_exchanges, (unsigned long long)total_bytes);
+    printf("%llu seeds, %u exchanges, %u shed, %llu bytes\n",
+           (unsigned long long)count, total_exchanges, total_shed,
+           (unsigned long long)total_bytes);
     return 0;
 }
