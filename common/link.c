@@ -54,6 +54,15 @@ static void link_end(struct link *l, enum link_end how, enum err error,
     l->handler.on_end(l->handler.owner, how, error, why);
 }
 
+/* What came is charged to a pool, also heads that are not whole: without an
+ * event. And time makes a stream stalled. */
+static void link_look_at_pool(struct link *l)
+{
+    if (!l->has_ended && session_shed_due(l->session, l->loop->now_us)) {
+        l->handler.on_pressure(l->handler.owner);
+    }
+}
+
 /* Step the session over |in|, event by event. */
 static void link_feed(struct link *l, struct span in)
 {
@@ -71,6 +80,7 @@ static void link_feed(struct link *l, struct span in)
         if (event.kind != EVENT_NONE) {
             l->handler.on_event(l->handler.owner, &event);
         }
+        link_look_at_pool(l);
     }
 }
 
@@ -196,6 +206,7 @@ static void on_link_timer(void *owner)
     } else if (e != ERR_OK) {
         link_end(l, LINK_FAILED, e, session_why(l->session));
     } else {
+        link_look_at_pool(l);
         link_wake(l);
     }
     link_leave(l);

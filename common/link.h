@@ -36,6 +36,9 @@ struct link_handler {
      * it is closed by the callee or later, once. */
     void (*on_end)(void *owner, enum link_end how, enum err error,
                    const char *why);
+    /* A receive pool is short of room: session_shed_due(). The callee ends
+     * streams; it may do all that |on_event| may. */
+    void (*on_pressure)(void *owner);
     void *owner;
 };
 

@@ -17,6 +17,7 @@ void splice_out_credit(struct splice *s)
     uint64_t left = s->received > unsent ? s->received - unsent : 0;
 
     if (left > s->consumed) {
+        session_now(s->carrier->session, splice_now(s));
         session_consumed(s->carrier->session, s->stream,
                          (size_t)(left - s->consumed));
         s->consumed = left;

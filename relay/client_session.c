@@ -15,6 +15,7 @@
 #include "relay/exchange.h"
 #include "relay/names.h"
 #include "relay/relay_settings.h"
+#include "relay/shed.h"
 #include "relay/store.h"
 #include "relay/worker.h"
 
@@ -331,6 +332,11 @@ static void on_link_writable(void *owner, void *stream_owner, uint32_t stream)
     exchange_writable(stream_owner);
 }
 
+static void on_link_pressure(void *owner)
+{
+    shed_relieve(owner);
+}
+
 static void on_link_end(void *owner, enum link_end how, enum err error,
                         const char *why)
 {
@@ -358,7 +364,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
                                  .receive_max = RECEIVE_POOL_SESSION };
     struct client_session *s = calloc(1, sizeof(*s));
     struct link_handler handler = { on_link_event, on_link_writable,
-                                    on_link_end, s };
+                                    on_link_end, on_link_pressure, s };
     char peer[ADDRESS_TEXT_MAX];
     char key[KEY_TEXT_LEN];
 

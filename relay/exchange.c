@@ -331,6 +331,15 @@ void exchange_lost(struct exchange *x, enum err why)
     }
 }
 
+void exchange_shed(struct exchange *x)
+{
+    if (x->status == 0) {
+        exchange_finish_page(x, PAGE_BUSY, ERR_LIMIT);
+    } else {
+        exchange_finish(x, EXCHANGE_CUT, ERR_LIMIT);
+    }
+}
+
 void exchange_cancel(struct exchange *x)
 {
     dismantle(x, ERR_CANCEL);
@@ -351,7 +360,7 @@ uint64_t exchange_stall_us(const struct exchange *x)
 {
     const struct worker *w = x->worker;
 
-    return pool_percent(&w->receive_pool) > 75 ||
+    return session_shed_percent(x->session->carrier.session) > 75 ||
                    pool_percent(&w->sent_pool) > 75
                ? STALL_UNDER_PRESSURE_US
                : STALL_US;

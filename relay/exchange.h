@@ -94,6 +94,9 @@ void exchange_finish_page(struct exchange *x, enum error_page_kind kind,
 /* The session, or the tunnel in it, is going away, for |why|. Ends |x|. */
 void exchange_lost(struct exchange *x, enum err why);
 
+/* Memory needs what |x| holds; its stream was reset. Ends |x|. */
+void exchange_shed(struct exchange *x);
+
 /* The visitor is gone or is cut off: RESET(CANCEL). No |on_end| follows. */
 void exchange_cancel(struct exchange *x);
 

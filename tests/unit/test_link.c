@@ -22,12 +22,14 @@ struct side {
     struct session *session;
     struct pool receive, sent;
     uint32_t stream;
-    unsigned events, ends, fins;
+    unsigned events, ends, fins, pressed;
+    enum err reset;
     enum link_end how;
     enum err error;
     uint64_t received, to_send, written;
     bool closes_on_data; /* and frees the session, from within */
     bool adopts_late;    /* only when bytes lie unread */
+    bool is_deaf;        /* consumes nothing */
 };
 
 struct world {
@@ -83,7 +85,9 @@ static void side_data(struct side *s, const struct session_event *event)
         s->session = NULL;
         return;
     }
-    session_consumed(s->session, event->stream, event->bytes.len);
+    if (!s->is_deaf) {
+        session_consumed(s->session, event->stream, event->bytes.len);
+    }
 }
 
 static void on_event(void *owner, const struct session_event *event)
@@ -100,6 +104,8 @@ static void on_event(void *owner, const struct session_event *event)
         side_write(s);
     } else if (event->kind == EVENT_DATA) {
         side_data(s, event);
+    } else if (event->kind == EVENT_RESET) {
+        s->reset = event->code;
     }
 }
 
@@ -125,11 +131,24 @@ static void on_end(void *owner, enum link_end how, enum err error,
     s->link = NULL;
 }
 
+static void on_pressure(void *owner)
+{
+    struct side *s = owner;
+    struct session_shed shed;
+
+    s->pressed++;
+    assert_true(session_shed_find(s->session, SHED_LARGEST,
+                                  s->world->loop.now_us, &shed));
+    assert_ptr_equal(shed.owner, s);
+    session_reset(s->session, shed.stream, ERR_LIMIT);
+}
+
 static void side_adopt(struct side *s)
 {
     struct link_handler h = { .on_event = on_event,
                               .on_writable = on_writable,
                               .on_end = on_end,
+                              .on_pressure = on_pressure,
                               .owner = s };
 
     s->link = link_open_adopt(s->conn, s->session, 0, &h);
@@ -386,6 +405,29 @@ static void test_a_bad_frame_fails_the_link(void **state)
     world_close(&w);
 }
 
+static void test_a_full_pool_is_told_at_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w);
+    w.client.receive.max = 100 * KIB;
+    w.client.is_deaf = true;
+    w.relay.to_send = 1 * MIB;
+    world_dial(&w);
+    world_stream(&w);
+    side_write(&w.relay);
+    while (w.relay.reset == ERR_OK) {
+        world_step(&w);
+    }
+    assert_int_equal(w.relay.reset, ERR_LIMIT);
+    assert_int_equal(w.client.pressed, 1);
+    assert_int_equal(w.client.receive.used, 0);
+    assert_true(w.client.received < 100 * KIB + FRAME_PAYLOAD_MAX);
+    assert_int_equal(w.relay.ends + w.client.ends, 0);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_what_lay_unread_is_fed_first),
         cmocka_unit_test(test_closing_within_an_event_is_the_end),
         cmocka_unit_test(test_a_bad_frame_fails_the_link),
+        cmocka_unit_test(test_a_full_pool_is_told_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
