@@ -17,6 +17,7 @@
 #define TELL_EACH_US (10 * US_PER_S)
 
 struct local {
+    struct local_set_member member;
     struct local_world *world;
     const struct local_tunnel *tunnel;
     uint32_t stream; /* 0: the session no longer knows it */
@@ -41,6 +42,7 @@ static void connect_to_target(struct local *l);
 
 static void local_free(struct local *l)
 {
+    local_set_remove(&l->world->locals, &l->member);
     splice_free(l->splice);
     dial_cancel(l->dial);
     conn_close(l->near.conn, 0);
@@ -388,6 +390,7 @@ static struct local *local_new(struct local_world *world,
     l->began_us = world->loop->now_us;
     l->report.tunnel = open->open.tunnel;
     l->report.visitor = open->open.address;
+    local_set_add(&world->locals, &l->member, l);
     return l;
 }
 
@@ -453,15 +456,21 @@ static void on_trailers(struct local *l, const struct session_event *event)
     }
 }
 
+/* The stream is gone: so is the connection. */
+static void cut(struct local *l, enum err error)
+{
+    l->stream = 0;
+    if (l->near.conn != NULL) {
+        conn_abort(l->near.conn);
+        l->near.conn = NULL;
+    }
+    end(l, error);
+}
+
 void local_event(struct local *l, const struct session_event *event)
 {
     if (event->kind == EVENT_RESET) {
-        l->stream = 0;
-        if (l->near.conn != NULL) {
-            conn_abort(l->near.conn);
-            l->near.conn = NULL;
-        }
-        end(l, event->code);
+        cut(l, event->code);
         return;
     }
     if (event->kind == EVENT_HEAD) {
@@ -487,10 +496,20 @@ void local_writable(struct local *l)
 
 void local_abandon(struct local *l)
 {
-    l->stream = 0;
-    if (l->near.conn != NULL) {
-        conn_abort(l->near.conn);
-        l->near.conn = NULL;
+    cut(l, ERR_CLOSED);
+}
+
+void local_shed(struct local *l)
+{
+    cut(l, ERR_LIMIT);
+}
+
+void local_look_at_stall(struct local *l, uint64_t limit_us)
+{
+    if (l->splice != NULL &&
+        loop_now(l->world->loop) - splice_moved_us(l->splice) >= limit_us) {
+        LOG(LOG_WARN, "service-stalled", log_u64("stream", l->stream),
+            log_text("why", "the service does not read its request"));
+        break_off(l, ERR_TIMEOUT);
     }
-    end(l, ERR_CLOSED);
 }

@@ -7,6 +7,7 @@
 #define CLIENT_LOCAL_H
 
 #include "client/conn_pool.h"
+#include "client/local_set.h"
 #include "client/request.h"
 #include "common/link.h"
 
@@ -37,6 +38,7 @@ struct local_world {
     struct loop *loop;
     struct carrier *carrier;
     struct conn_pool *pool;
+    struct local_set locals;
     uint8_t *scratch; /* 2 * HEAD_MAX, borrowed for a call */
     void (*on_end)(void *owner, const struct local_report *report);
     void *owner;
@@ -57,5 +59,11 @@ void local_writable(struct local *l);
 
 /* The session is gone: end without telling it. */
 void local_abandon(struct local *l);
+
+/* Its stream was reset because memory is short: end as well. */
+void local_shed(struct local *l);
+
+/* Break |l| off if bytes for the service have not moved for |limit_us|. */
+void local_look_at_stall(struct local *l, uint64_t limit_us);
 
 #endif

@@ -201,14 +201,11 @@ static void on_writable(void *owner, void *stream_owner, uint32_t stream)
     local_writable(stream_owner);
 }
 
-static void abandon(void *owner, uint32_t stream, void *arg)
+static void on_pressure(void *owner)
 {
-    struct session *s = arg;
+    struct uplink *u = owner;
 
-    if (owner != NULL) {
-        session_set_owner(s, stream, NULL);
-        local_abandon(owner);
-    }
+    local_set_shed(&u->world.locals);
 }
 
 /* The session is of no more use: its exchanges end with it. */
@@ -216,8 +213,9 @@ static void drop_session(struct uplink *u)
 {
     link_close(u->carrier.links[UPLINK_SLOT], 0);
     u->carrier.links[UPLINK_SLOT] = NULL;
+    /* Those whose streams have gone as well. */
+    local_set_abandon(&u->world.locals);
     if (u->carrier.session != NULL) {
-        session_each_stream(u->carrier.session, 0, abandon, u->carrier.session);
         session_free(u->carrier.session);
         u->carrier.session = NULL;
     }
@@ -282,6 +280,7 @@ static enum err link_up(struct uplink *u, struct conn *conn,
     struct link_handler handler = { .on_event = on_event,
                                     .on_writable = on_writable,
                                     .on_end = on_link_end,
+                                    .on_pressure = on_pressure,
                                     .owner = u };
 
     drop_session(u);
@@ -440,7 +439,8 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
     u->world.scratch = malloc(2 * HEAD_MAX);
     u->redial = timer_new(l, on_redial, u);
     u->drain = timer_new(l, on_drain_over, u);
-    if (u->world.pool == NULL || u->world.scratch == NULL ||
+    if (local_set_init(&u->world.locals, l, &u->carrier) != ERR_OK ||
+        u->world.pool == NULL || u->world.scratch == NULL ||
         u->redial == NULL || u->drain == NULL) {
         uplink_free(u);
         return NULL;
@@ -487,6 +487,7 @@ void uplink_free(struct uplink *u)
         u->carrier.links[UPLINK_SLOT] = NULL;
     }
     drop_session(u);
+    local_set_deinit(&u->world.locals);
     conn_pool_free(u->world.pool);
     free(u->world.scratch);
     timer_close(u->redial);
