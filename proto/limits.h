@@ -55,8 +55,9 @@
 #define SHED_STALLED_PERCENT 75u
 #define SHED_LARGEST_PERCENT 100u
 
-/* Counts in a session. */
-#define STREAMS_MAX_DEFAULT 4096u
+/* Counts in a session. Settings' defaults are plain digits: their rows print
+ * them as they stand here. */
+#define STREAMS_MAX_DEFAULT 4096
 #define STREAM_ID_LAST 0xfffffffeu
 #define TUNNELS_MAX 20u
 #define SLOTS_MAX 2u
@@ -103,10 +104,10 @@
  * it costs us nothing; only the visitor's leaving is noticed later then. */
 #define SENT_AHEAD_MAX FRAME_PAYLOAD_MAX
 #define DISCARD_AFTER_STOP_MAX (256u * KIB)
-#define ADDRESS_CONNECTIONS_MAX 1000u
-#define ADDRESS_HANDSHAKES_MAX 100u
-#define ADDRESS_RATE_PER_S 100u
-#define ADDRESS_BURST 300u
+#define ADDRESS_CONNECTIONS_MAX 1000 /* settings' defaults: plain digits */
+#define ADDRESS_HANDSHAKES_MAX 100
+#define ADDRESS_RATE_PER_S 100
+#define ADDRESS_BURST 300
 #define LOGIN_FAILURES_PER_MINUTE 5u
 #define LOGIN_PENALTY_FIRST_US (1 * US_PER_S)
 #define LOGIN_PENALTY_MAX_US (3600 * US_PER_S)

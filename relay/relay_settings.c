@@ -19,6 +19,9 @@
 #define PORT_HTTPS 443u
 
 #define ROW(field) offsetof(struct relay_settings, field)
+/* A number of proto/limits.h as a default is written. */
+#define NUMBER(limit) NUMBER_AS_TEXT(limit)
+#define NUMBER_AS_TEXT(digits) #digits
 #define TEXT(field) ROW(field), sizeof(((struct relay_settings *)0)->field)
 
 /* clang-format off */
@@ -44,18 +47,23 @@ static const struct setting rows[] = {
       "Make a CA and certificate of our own, as always without `certs`" },
     { "grace", SETTING_DURATION, ROW(grace_us), 0, "45s",
       0, GRACE_MAX_US, NULL, "Keep a session whose link is lost this long" },
-    { "streams", SETTING_COUNT, ROW(streams_max), 0, "4096",
+    { "streams", SETTING_COUNT, ROW(streams_max), 0,
+      NUMBER(STREAMS_MAX_DEFAULT),
       16, 65536, NULL, "Allow a client this many requests at once" },
     { "names", SETTING_COUNT, ROW(names_max), 0, "20", 1, 10000, NULL,
       "Allow a key this many names" },
     { "address-connections", SETTING_COUNT, ROW(address_connections), 0,
-      "1000", 1, 1000000, NULL, "Connections of one visitor's address" },
+      NUMBER(ADDRESS_CONNECTIONS_MAX), 1, 1000000, NULL,
+      "Connections of one visitor's address" },
     { "address-handshakes", SETTING_COUNT, ROW(address_handshakes), 0,
-      "100", 1, 100000, NULL, "Those of them still in their handshake" },
+      NUMBER(ADDRESS_HANDSHAKES_MAX), 1, 100000, NULL,
+      "Those of them still in their handshake" },
     { "address-rate", SETTING_COUNT, ROW(address_rate), 0,
-      "100", 1, 100000, NULL, "New ones a second of one address" },
+      NUMBER(ADDRESS_RATE_PER_S), 1, 100000, NULL,
+      "New ones a second of one address" },
     { "address-burst", SETTING_COUNT, ROW(address_burst), 0,
-      "300", 1, 100000, NULL, "New ones at once of one address" },
+      NUMBER(ADDRESS_BURST), 1, 100000, NULL,
+      "New ones at once of one address" },
     { "sandbox", SETTING_SWITCH, ROW(sandbox), 0, "true", 0, 0, NULL,
       "Reach nothing but state folder and certificates (Landlock, seccomp)" },
     { "log", SETTING_TEXT, TEXT(log), "info", 0, 0, "LEVEL",

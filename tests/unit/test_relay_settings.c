@@ -41,6 +41,9 @@ static void test_a_domain_is_all_it_needs(void **state)
     assert_int_equal(s.grace_us, GRACE_DEFAULT_US);
     assert_int_equal(s.streams_max, STREAMS_MAX_DEFAULT);
     assert_int_equal(s.address_connections, ADDRESS_CONNECTIONS_MAX);
+    assert_int_equal(s.address_handshakes, ADDRESS_HANDSHAKES_MAX);
+    assert_int_equal(s.address_rate, ADDRESS_RATE_PER_S);
+    assert_int_equal(s.address_burst, ADDRESS_BURST);
     assert_int_equal(s.expires_us, INVITATION_EXPIRES_S * US_PER_S);
     relay_settings_url(&s, "demo", url, sizeof(url));
     assert_string_equal(url, "https://demo.t.example.com");
