@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/early.h"
 #include "common/dial.h"
 #include "common/http/fields.h"
 #include "common/log.h"
@@ -22,10 +23,8 @@ struct local {
     const struct local_tunnel *tunnel;
     uint32_t stream; /* 0: the session no longer knows it */
     uint32_t visitor_conn;
-    struct chunk *block;          /* the request's encoded head */
-    struct chunk_queue early;     /* body that came before the connection, */
-    struct chunk *early_trailers; /* its trailers, */
-    bool has_early_fin;           /* and its end */
+    struct chunk *block; /* the request's encoded head */
+    struct early early;  /* what came before the connection */
     struct dial *dial;
     struct pooled near; /* the connection to the service */
     struct splice *splice;
@@ -48,8 +47,7 @@ static void local_free(struct local *l)
     conn_close(l->near.conn, 0);
     h1_parser_free(l->near.parser);
     chunk_free(l->block);
-    chunk_queue_clear(&l->early);
-    chunk_free(l->early_trailers);
+    early_clear(&l->early);
     free(l);
 }
 
@@ -96,7 +94,7 @@ static void retry(struct local *l)
     h1_parser_free(l->near.parser);
     l->near = (struct pooled){ 0 };
     l->is_reused = false;
-    l->has_early_fin = true;
+    l->early.has_fin = true;
     connect_to_target(l);
 }
 
@@ -268,20 +266,20 @@ static void write_early(struct local *l)
     struct session_event event = { .kind = EVENT_DATA, .stream = l->stream };
     struct chunk *c;
 
-    while ((c = chunk_queue_take(&l->early)) != NULL) {
+    while ((c = chunk_queue_take(&l->early.body)) != NULL) {
         event.bytes = chunk_span(c);
         splice_data(l->splice, &event);
         chunk_free(c);
     }
-    c = l->early_trailers;
-    l->early_trailers = NULL;
+    c = l->early.trailers;
+    l->early.trailers = NULL;
     if (c != NULL && !write_trailers(l, chunk_span(c))) {
         chunk_free(c);
         return;
     }
     chunk_free(c);
-    if (l->has_early_fin) {
-        l->has_early_fin = false;
+    if (l->early.has_fin) {
+        l->early.has_fin = false;
         event.bytes = span_of(NULL, 0);
         event.fin = true;
         splice_data(l->splice, &event);
@@ -386,7 +384,7 @@ static struct local *local_new(struct local_world *world,
     l->tunnel = tunnel;
     l->stream = open->stream;
     l->visitor_conn = open->open.visitor_conn;
-    l->has_early_fin = open->fin;
+    l->early.has_fin = open->fin;
     l->began_us = world->loop->now_us;
     l->report.tunnel = open->open.tunnel;
     l->report.visitor = open->open.address;
@@ -419,34 +417,8 @@ void local_open(struct local_world *world, const struct local_tunnel *tunnel,
     connect_to_target(l);
 }
 
-/* No connection yet: keep the bytes, they are within the stream's window. */
-static void keep_early(struct local *l, const struct session_event *event)
-{
-    struct chunk *c;
-
-    l->has_early_fin = l->has_early_fin || event->fin;
-    if (event->bytes.len == 0) {
-        return;
-    }
-    c = chunk_copy(event->bytes);
-    if (c == NULL) {
-        break_off(l, ERR_NOMEM);
-        return;
-    }
-    chunk_queue_put(&l->early, c);
-}
-
-/* Trailers are one block, and the last thing but FIN. */
 static void on_trailers(struct local *l, const struct session_event *event)
 {
-    if (l->splice == NULL) {
-        l->has_early_fin = l->has_early_fin || event->fin;
-        l->early_trailers = chunk_copy(event->bytes);
-        if (l->early_trailers == NULL) {
-            break_off(l, ERR_NOMEM);
-        }
-        return;
-    }
     if (write_trailers(l, event->bytes) && event->fin) {
         struct session_event last = { .kind = EVENT_DATA,
                                       .stream = l->stream,
@@ -473,18 +445,18 @@ void local_event(struct local *l, const struct session_event *event)
         cut(l, event->code);
         return;
     }
-    if (event->kind == EVENT_HEAD) {
-        on_trailers(l, event);
-        return;
-    }
-    if (event->kind != EVENT_DATA) {
+    if (event->kind != EVENT_HEAD && event->kind != EVENT_DATA) {
         return;
     }
     if (l->splice == NULL) {
-        keep_early(l, event);
-        return;
+        if (early_keep(&l->early, event) != ERR_OK) {
+            break_off(l, ERR_NOMEM);
+        }
+    } else if (event->kind == EVENT_HEAD) {
+        on_trailers(l, event);
+    } else {
+        splice_data(l->splice, event);
     }
-    splice_data(l->splice, event);
 }
 
 void local_writable(struct local *l)
