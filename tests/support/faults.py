@@ -1,0 +1,79 @@
+"""System calls and allocations of our programs that fail when told to.
+
+    faults = Faults(folder)
+    relay.prefix = faults.prefix
+    faults.arm("write", "ENOSPC", on="files", skip=2)
+    ...
+    faults.disarm(); faults.failed
+
+tests/faults/preload.c is compiled when first wanted, loaded into the program
+by LD_PRELOAD, and follows orders through a file both have in memory.
+"""
+
+import errno
+import functools
+import mmap
+import os
+import struct
+import subprocess
+import tempfile
+
+import tunnel
+
+CALLS = ("none", "read", "write", "accept", "connect", "socket", "open",
+         "fsync", "alloc")
+ORDERS = struct.Struct("=8I")
+EVER = 2 ** 32 - 1
+
+
+@functools.lru_cache(maxsize=1)
+def library():
+    """The compiled library; it goes when we end."""
+    folder = tempfile.TemporaryDirectory(prefix="sp-faults-", dir="/tmp")
+    path = os.path.join(folder.name, "preload.so")
+    subprocess.run(
+        ["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o",
+         path, os.path.join(tunnel.ROOT, "tests", "faults", "preload.c"),
+         "-ldl"], check=True)
+    return folder, path
+
+
+class Faults:
+    """The orders for one program."""
+
+    def __init__(self, folder, name="faults"):
+        path = os.path.join(folder, name)
+        with open(path, "wb") as out:
+            out.write(bytes(ORDERS.size))
+        with open(path, "r+b") as shared:
+            self._memory = mmap.mmap(shared.fileno(), ORDERS.size)
+        self.prefix = ["env", f"LD_PRELOAD={library()[1]}", f"FAULTS={path}"]
+
+    def _get(self):
+        return ORDERS.unpack(self._memory[:ORDERS.size])
+
+    def arm(self, call, error, on="sockets", skip=0, count=1, every=1):
+        """
+        After |skip| calls, of the next |count| every |every|th fails with
+        |error| (its name; "short": half is moved).
+        """
+        self.disarm()
+        number = 0 if error == "short" else getattr(errno, error)
+        self._memory[4:ORDERS.size] = struct.pack(
+            "=7I", ("sockets", "files").index(on), number, skip, count, every,
+            0, 0)
+        self._memory[:4] = struct.pack("=I", CALLS.index(call))
+
+    def disarm(self):
+        """All is passed on from here."""
+        self._memory[:4] = bytes(4)
+
+    @property
+    def seen(self):
+        """How often the call was made since arm()."""
+        return self._get()[6]
+
+    @property
+    def failed(self):
+        """How often it failed since arm()."""
+        return self._get()[7]
