@@ -121,6 +121,7 @@ static enum err read_leaf(struct span chain, struct cert_file *out)
     enum err error = ERR_FILE;
 
     if (leaf != NULL &&
+        ASN1_TIME_to_posix(X509_get0_notBefore(leaf), &out->begins_s) == 1 &&
         ASN1_TIME_to_posix(X509_get0_notAfter(leaf), &out->ends_s) == 1) {
         error = read_names(leaf, out);
     }

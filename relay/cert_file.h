@@ -17,7 +17,8 @@ struct cert_file {
     struct tls_context *context;
     char (*names)[CERT_NAME_MAX]; /* lower case; "*.x" for wildcards */
     size_t name_count;
-    int64_t ends_s; /* wall clock */
+    int64_t begins_s; /* wall clock */
+    int64_t ends_s;
 };
 
 /*

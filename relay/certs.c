@@ -141,6 +141,11 @@ static void pair_read(struct pair *p)
         LOG(LOG_WARN, "certificate-ended", log_text("file", p->chain_path),
             log_text("why", "browsers refuse it: renew it"));
     }
+    if (file.begins_s > clock_wall_s()) {
+        LOG(LOG_WARN, "certificate-early", log_text("file", p->chain_path),
+            log_text("why", "by this machine's clock its time has not begun: "
+                            "is the clock right?"));
+    }
 }
 
 static struct pair *pair_find(struct certs *c, const char *chain_path)

@@ -241,6 +241,14 @@ bool issuer_ca_holds(const struct issuer_pair *ca, const char *base,
            ends_s > now_s + ISSUER_LEAF_DAYS * DAY_S;
 }
 
+bool issuer_has_begun(const struct issuer_pair *p, int64_t now_s)
+{
+    int64_t from_s;
+
+    return ASN1_TIME_to_posix(X509_get0_notBefore(p->cert), &from_s) == 1 &&
+           from_s <= now_s;
+}
+
 bool issuer_leaf_holds(const struct issuer_pair *ca,
                        const struct issuer_pair *leaf, const char *base,
                        int64_t now_s)
@@ -255,7 +263,8 @@ bool issuer_leaf_holds(const struct issuer_pair *ca,
                1 &&
            ASN1_TIME_to_posix(X509_get0_notBefore(leaf->cert), &from_s) == 1 &&
            ASN1_TIME_to_posix(X509_get0_notAfter(leaf->cert), &ends_s) == 1 &&
-           from_s <= now_s && ends_s - now_s > (ends_s - from_s) / 3;
+           issuer_has_begun(leaf, now_s) &&
+           ends_s - now_s > (ends_s - from_s) / 3;
 }
 
 void issuer_pair_wipe(struct issuer_pair *p)

@@ -34,6 +34,9 @@ MUST_CHECK enum err issuer_make_leaf(const struct issuer_pair *ca,
 bool issuer_ca_holds(const struct issuer_pair *ca, const char *base,
                      int64_t now_s);
 
+/* Whether its time has begun, by this machine's clock. */
+bool issuer_has_begun(const struct issuer_pair *p, int64_t now_s);
+
 /* Whether |leaf| is for |base|, from |ca|, its key fits, and over a third of
  * its time is left. */
 bool issuer_leaf_holds(const struct issuer_pair *ca,

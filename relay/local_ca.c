@@ -179,6 +179,15 @@ static enum err ensure_ca(struct local_ca *ca, const char *state,
                           "and local-ca.key, and trust the new CA that is "
                           "made then");
         }
+        if (error == ERR_OK && !issuer_has_begun(p, now_s)) {
+            /* No reason not to start: whoever knows us may log in. */
+            LOG(LOG_WARN, "local-ca-early", log_text("file", ca->ca_file),
+                log_text("why",
+                         "by this machine's clock its time has not begun: is "
+                         "the clock right? If it was wrong before, delete it "
+                         "and local-ca.key, and trust the new CA that is made "
+                         "then"));
+        }
         return error == ERR_ABSENT ? ERR_FILE : error;
     }
     if (error != ERR_ABSENT) {

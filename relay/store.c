@@ -18,6 +18,7 @@
 #define STORE_VERSION 1
 #define STORE_FIND_LEAST 6u /* characters of a key that say which */
 #define STORE_USED_STEP_S 3600
+#define STORE_SKEW_S 3600 /* a clock may be set back so far */
 #define STORE_AUDIT_ROWS "10000"
 #define STORE_LABEL_TRIES 8u
 
@@ -192,13 +193,17 @@ static enum err redeem(struct store *s, const uint8_t enrol_key[KEY_LEN],
     if (done != 0) {
         return ERR_OK;
     }
-    TRY(sql_run(&s->sql,
-                "UPDATE invitations SET uses_left = uses_left - 1"
-                " WHERE enrol_key = ? AND uses_left > 0 AND expires > ?",
-                VALUES(of_key(enrol_key), sql_int(now_s)), NULL, NULL));
+    TRY(sql_run(
+        &s->sql,
+        "UPDATE invitations SET uses_left = uses_left - 1"
+        " WHERE enrol_key = ?1 AND uses_left > 0 AND expires > ?2"
+        " AND made <= ?2 + ?3",
+        VALUES(of_key(enrol_key), sql_int(now_s), sql_int(STORE_SKEW_S)), NULL,
+        NULL));
     if (sql_changes(&s->sql) == 0) {
         return refuse(s, ERR_AUTH,
-                      "the invitation is unknown, used up or expired");
+                      "the invitation is unknown, used up or expired, or was "
+                      "made by a clock that was wrong");
     }
     TRY(sql_run(&s->sql, "INSERT INTO redemptions VALUES(?, ?, ?)",
                 VALUES(of_key(enrol_key), of_key(key), sql_int(now_s)), NULL,

@@ -59,7 +59,8 @@ store_invite(struct store *s, const struct store_invitation *i, int64_t now_s);
 /*
  * Enrol |key| by the invitation |enrol_key|, whose signature the caller has
  * verified. Redeeming twice with the same key is fine and costs one use.
- * ERR_AUTH for every invitation that is unknown, spent or expired alike;
+ * ERR_AUTH for every invitation that is unknown, spent, expired or made over
+ * an hour from now (by a clock that was wrong: it would last too long) alike;
  * ERR_REVOKED when |key| was revoked; ERR_STORE.
  */
 MUST_CHECK enum err store_redeem(struct store *s,

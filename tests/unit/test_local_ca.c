@@ -123,6 +123,20 @@ static void test_the_certificate_is_renewed_under_a_third(void **state)
     assert_string_equal(before, content("local-ca.pem"));
 }
 
+static void test_a_clock_that_was_set_back_stops_nothing(void **state)
+{
+    struct local_ca ca;
+    char before[8192];
+
+    (void)state;
+    assert_int_equal(local_ca_ensure(folder, BASE, NOW, &ca), ERR_OK);
+    (void)snprintf(before, sizeof(before), "%s", content("local-ca.pem"));
+    assert_int_equal(local_ca_ensure(folder, BASE, NOW - 366 * DAY, &ca),
+                     ERR_OK);
+    assert_true(ca.is_new_leaf && !ca.is_new_ca);
+    assert_string_equal(before, content("local-ca.pem"));
+}
+
 static void test_a_broken_certificate_is_made_anew(void **state)
 {
     struct local_ca ca;
@@ -221,6 +235,7 @@ int main(void)
         WITH_FOLDER(test_what_is_made_is_kept),
         WITH_FOLDER(test_keys_are_the_users_own),
         WITH_FOLDER(test_the_certificate_is_renewed_under_a_third),
+        WITH_FOLDER(test_a_clock_that_was_set_back_stops_nothing),
         WITH_FOLDER(test_a_broken_certificate_is_made_anew),
         WITH_FOLDER(test_a_ca_for_another_domain_is_not_replaced),
         cmocka_unit_test(test_the_chain_verifies_for_the_base_alone),

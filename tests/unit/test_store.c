@@ -120,9 +120,15 @@ static void test_every_useless_invitation_is_refused_alike(void **state)
     assert_int_equal(store_redeem(s, invited('e', "x", 1), a, NOW + 100),
                      ERR_AUTH);
     assert_string_equal(store_why(s), why);
+    /* Made by a clock that was ahead: it would be good for too long. */
+    assert_int_equal(store_redeem(s, invited('f', "x", 1), a, NOW - 3601),
+                     ERR_AUTH);
+    assert_string_equal(store_why(s), why);
+    assert_int_equal(store_redeem(s, invited('g', "x", 1), a, NOW - 3600),
+                     ERR_OK);
     assert_int_equal(store_redeem(s, invited('u', "x", 1), b, NOW), ERR_OK);
     memset(unknown, 'u', KEY_LEN);
-    assert_int_equal(store_redeem(s, unknown, a, NOW), ERR_AUTH);
+    assert_int_equal(store_redeem(s, unknown, c, NOW), ERR_AUTH);
     assert_string_equal(store_why(s), why);
 }
 
