@@ -65,8 +65,9 @@ class Relay:
                 f"listen: 127.0.0.1:{self.port}",
                 "invite-host: 127.0.0.1", *settings]) + "\n")
         self.child = None
-        # Words before the program's own: limits, an environment.
+        # Words before the program's own: limits.
         self.prefix = []
+        self.env = dict(os.environ)
 
     def __enter__(self):
         self.start()
@@ -88,7 +89,7 @@ class Relay:
         """Start it; back when it accepts connections."""
         self.child = children.Child(
             "relay", [*self.prefix, program("sallyport-relay"), "run",
-                      "--config", self.config], self.folder)
+                      "--config", self.config], self.folder, env=self.env)
         self.child.wait_for("open port", self._accepts, START_S)
 
     def _accepts(self):
@@ -111,7 +112,7 @@ class Relay:
         """Run an operator's command; the finished process."""
         return subprocess.run(
             [program("sallyport-relay"), words[0], "--config", self.config,
-             *words[1:]],
+             *words[1:]], env=self.env,
             capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def invite(self, name, *options):
