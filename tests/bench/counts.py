@@ -125,7 +125,7 @@ def lines(of, found):
             if before is None:
                 text.append(f"  {mode:9} {what:13} {value:10.1f}")
                 continue
-            change = value / before - 1 if before else 0.0
+            change = round(value, 1) / before - 1 if before else 0.0
             is_slip = change > SLIP
             slipped = slipped or is_slip
             text.append(f"  {mode:9} {what:13} {value:10.1f}"

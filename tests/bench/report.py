@@ -4,6 +4,8 @@ What is asked for are the least figures of the second milestone. A figure is
 the median of ratios by round, with the interval of nine in ten.
 """
 
+import json
+
 import figures
 import rivals
 import workloads
@@ -164,6 +166,27 @@ def of_counts(found):
     return table(["core in memory, " + found["compiler"], *whats],
                  [[kind, *(f"{found[kind][what]:.0f}" for what in whats)]
                   for kind in kinds])
+
+
+def rounded(value):
+    """The same with every number to five digits: none of them is better."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(each) for each in value]
+    return value
+
+
+def as_json(result, rounds):
+    """Everything, and every block: a line for each round."""
+    text = json.dumps(rounded(result), indent=1)[:-2]
+    loads = []
+    for name, kept in rounds.items():
+        lines = ",\n   ".join(json.dumps(rounded(row)) for row in kept)
+        loads.append(f"  {json.dumps(name)}: [\n   {lines}\n  ]")
+    return text + ',\n "rounds": {\n' + ",\n".join(loads) + "\n }\n}\n"
 
 
 def whole(result, rounds):
