@@ -53,7 +53,8 @@ def describe(compiler, names, given):
     haproxy = targets.haproxy_program()
     found = {
         "date": time.strftime("%Y-%m-%d"),
-        "commit": said("git", "rev-parse", "--short=12", "HEAD"),
+        "commit": said("git", "describe", "--always", "--dirty",
+                       "--abbrev=12"),
         "cpu": processor(), "cores": os.cpu_count(),
         "kernel": f"{platform.system()} {platform.release()}",
         "system": system(), "compiler": compiler,
