@@ -13,10 +13,13 @@ import shutil
 import subprocess
 
 import children
+import tunnel
 
 CACHE = os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
     "sallyport", "peers")
+CIPHER = os.path.join(tunnel.ROOT, "build", "release", "tests", "bench",
+                      "libbench_cipher.so")
 START_S = 20.0
 TOKEN = "0123456789abcdef0123456789abcdef"
 PROGRAMS = {"frp": ("frps", "frpc"), "rathole": ("rathole",),
@@ -165,8 +168,20 @@ def start_frp(place, given):
     return Rival(behind, {"frps": near.process.pid, "frpc": far.process.pid})
 
 
+def tell_cipher(name, port):
+    """Say so when it is not the one that all others have."""
+    said = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        timeout=START_S).stdout
+    found = re.search(r"Cipher is (\S+)", said)
+    if not found or "AES128-GCM" not in found.group(1):
+        print(f"{name} has another cipher: "
+              f"{found.group(1) if found else 'unknown'}", flush=True)
+
+
 def start_rathole(place, given):
-    """rathole with its TLS; OpenSSL is told which cipher."""
+    """rathole with its TLS; its OpenSSL is told which cipher."""
     program = find("rathole", given)[0]
     port, behind = children.free_port(), children.free_port()
     subprocess.run(
@@ -187,15 +202,12 @@ def start_rathole(place, given):
         f'trusted_root = "{place.cert}"', f'hostname = "{place.name}"',
         "[client.services.bench]",
         f'local_addr = "127.0.0.1:{place.service}"'])
-    policy = write(place.folder, "openssl.cnf", [
-        "openssl_conf = all", "[all]", "ssl_conf = ssl", "[ssl]",
-        "system_default = ours", "[ours]", "MinProtocol = TLSv1.3",
-        "Ciphersuites = TLS_AES_128_GCM_SHA256", "Groups = X25519"])
-    env = dict(os.environ, OPENSSL_CONF=policy, RUST_LOG="warn")
+    env = dict(os.environ, LD_PRELOAD=CIPHER, RUST_LOG="warn")
     near = start("rathole-server", [program, "--server", server],
                  place.folder, port, env)
     far = start("rathole-client", [program, "--client", client],
                 place.folder, behind, env)
+    tell_cipher("rathole", port)
     return Rival(behind, {"rathole-server": near.process.pid,
                           "rathole-client": far.process.pid})
 
