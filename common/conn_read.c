@@ -203,7 +203,7 @@ static void read_plain(struct conn *c, struct span *in)
         len = read_room(c, target);
         len = in->len < len ? in->len : len;
         assert(len > 0);
-        memcpy(chunk_tail(target), in->data, len);
+        span_copy(chunk_tail(target), span_of(in->data, len));
         chunk_grow(target, len);
         *in = span_after(*in, len);
         read_give(c, target);
@@ -238,7 +238,7 @@ static void read_keep_batch(struct conn *c, struct span rest)
         conn_fail(c, ERR_NOMEM, error_text(ERR_NOMEM));
         return;
     }
-    memcpy(kept + c->cipher_len, rest.data, rest.len);
+    span_copy(kept + c->cipher_len, rest);
     c->cipher = kept;
     c->cipher_len += rest.len;
 }

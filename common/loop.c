@@ -13,6 +13,10 @@
 _Static_assert(BATCH_CAPACITY >= WRITE_BATCH + 8u * KIB + 4u * 64u,
                "four full records, and a handshake flight beside them");
 
+/* The kernel too copies by `rep movsb` (see span_copy()), and what it copies
+ * from begins with a page as a rule. */
+#define PAGE 4096u
+
 static void flush_all(struct loop *l)
 {
     struct flush *f;
@@ -60,7 +64,7 @@ enum err loop_open(struct loop *l)
 {
     *l = (struct loop){ .dirty = { .next = &l->dirty, .prev = &l->dirty } };
     platform_keep_freed_memory();
-    l->cipher_in = malloc(READ_BATCH);
+    l->cipher_in = aligned_alloc(PAGE, READ_BATCH);
     l->record = malloc(TLS_RECORD_MAX);
     if (l->cipher_in == NULL || l->record == NULL) {
         loop_free_buffers(l);

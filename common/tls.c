@@ -38,7 +38,7 @@ static int bio_write(BIO *bio, const char *data, size_t len, size_t *written)
     if (out == NULL || out->data == NULL || out->capacity - out->len < len) {
         return 0;
     }
-    memcpy(out->data + out->len, data, len);
+    span_copy(out->data + out->len, span_of(data, len));
     out->len += len;
     *written = len;
     return 1;
@@ -57,7 +57,7 @@ static int bio_read(BIO *bio, char *data, int size)
     if (len > t->in->len) {
         len = t->in->len;
     }
-    memcpy(data, t->in->data, len);
+    span_copy((uint8_t *)data, span_of(t->in->data, len));
     *t->in = span_after(*t->in, len);
     return (int)len;
 }

@@ -16,7 +16,7 @@ static void assembly_fill(struct assembly *a, struct span in, size_t want,
         len = in.len - *used;
     }
     if (len > 0) {
-        memcpy(a->bytes + a->len, in.data + *used, len);
+        span_copy(a->bytes + a->len, span_of(in.data + *used, len));
         a->len += len;
         *used += len;
     }

@@ -34,8 +34,8 @@ struct chunk *chunk_copy(struct span bytes)
 {
     struct chunk *c = chunk_new(bytes.len);
 
-    if (c != NULL && bytes.len > 0) {
-        memcpy(chunk_tail(c), bytes.data, bytes.len);
+    if (c != NULL) {
+        span_copy(chunk_tail(c), bytes);
         chunk_grow(c, bytes.len);
     }
     return c;

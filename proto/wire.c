@@ -93,7 +93,7 @@ void wire_write_bytes(struct wire_writer *w, struct span bytes)
         return;
     }
     if (bytes.len > 0) {
-        memcpy(w->data + w->len, bytes.data, bytes.len);
+        span_copy(w->data + w->len, bytes);
         w->len += bytes.len;
     }
 }
