@@ -147,6 +147,7 @@ static struct conn *conn_new(struct loop *l, const struct conn_options *o,
     c->owner = o->owner;
     c->flush.run = conn_tick;
     c->why = "";
+    c->burst = WRITE_BATCH;
     if (o->tls != NULL) {
         c->tls = tls_new_client(o->tls, o->host);
         if (c->tls == NULL) {
@@ -342,6 +343,11 @@ size_t conn_unsent(const struct conn *c)
     const uv_stream_t *stream = (const uv_stream_t *)&c->tcp;
 
     return c->out.len + c->queue_bytes + uv_stream_get_write_queue_size(stream);
+}
+
+size_t conn_burst(const struct conn *c)
+{
+    return c->burst;
 }
 
 void conn_shutdown(struct conn *c)

@@ -101,6 +101,12 @@ MUST_CHECK enum err conn_write(struct conn *c, struct span bytes);
 /* Bytes queued that the kernel has not taken yet (cipher bytes with TLS). */
 size_t conn_unsent(const struct conn *c);
 
+/*
+ * How many bytes to queue at a time: WRITE_BATCH, and up to WRITE_BURST_MAX
+ * while the kernel takes all of them at once.
+ */
+size_t conn_burst(const struct conn *c);
+
 /* Send what is queued, then end our direction (TLS: close_notify, FIN). */
 void conn_shutdown(struct conn *c);
 

@@ -57,6 +57,7 @@ struct conn {
     struct batch *queue_last;
     struct batch *sending; /* libuv has it */
     size_t queue_bytes;
+    uint32_t burst; /* bytes that one write is to have, see conn_burst() */
 
     enum err error;
     const char *why;

@@ -8,6 +8,10 @@
 /* A handshake flight: the certificate chain is most of it. */
 #define FLIGHT_ROOM (48u * KIB)
 
+/* Batches in one call of the kernel. On loopback a packet carries a little
+ * less than a batch: alone, each would make a second packet of its tail. */
+#define GATHER_MAX (WRITE_BURST_MAX / WRITE_BATCH)
+
 static void on_conn_written(uv_write_t *request, int status);
 static void on_conn_shut(uv_shutdown_t *request, int status);
 
@@ -46,14 +50,37 @@ static void write_wait(struct conn *c, struct batch *b)
     c->sending = b;
 }
 
+/* The kernel took |sent| bytes of the queue: what became of its batches. */
+static void write_sent(struct conn *c, size_t sent)
+{
+    struct batch *b;
+
+    while ((b = c->queue) != NULL && sent >= b->len) {
+        c->queue = b->next;
+        c->queue_bytes -= b->len;
+        sent -= b->len;
+        loop_batch_give(c->loop, b);
+    }
+    if (b != NULL && sent > 0) {
+        b->sent = (uint32_t)sent;
+    }
+}
+
 /* Send batches from the queue's front until one has to wait. */
 static void write_queue(struct conn *c)
 {
     while (c->queue != NULL && c->sending == NULL) {
-        struct batch *b = c->queue;
-        uv_buf_t bytes = { .base = (char *)b->bytes, .len = b->len };
-        int sent = uv_try_write((uv_stream_t *)&c->tcp, &bytes, 1);
+        uv_buf_t bytes[GATHER_MAX];
+        unsigned count = 0;
+        size_t len = 0;
+        int sent;
 
+        for (struct batch *b = c->queue; b != NULL && count < GATHER_MAX;
+             b = b->next) {
+            bytes[count++] = uv_buf_init((char *)b->bytes, b->len);
+            len += b->len;
+        }
+        sent = uv_try_write((uv_stream_t *)&c->tcp, bytes, count);
         if (sent == UV_EAGAIN) {
             sent = 0;
         }
@@ -61,14 +88,17 @@ static void write_queue(struct conn *c)
             write_broke(c, sent);
             return;
         }
-        c->queue = b->next;
-        c->queue_bytes -= b->len;
-        b->sent = (uint32_t)sent;
         c->has_sent = c->has_sent || sent > 0;
-        if (b->sent < b->len) {
+        write_sent(c, (size_t)sent);
+        if ((size_t)sent < len) {
+            struct batch *b = c->queue;
+
+            c->queue = b->next;
+            c->queue_bytes -= b->len;
+            c->burst = WRITE_BATCH;
             write_wait(c, b);
-        } else {
-            loop_batch_give(c->loop, b);
+        } else if (len >= c->burst && c->burst < WRITE_BURST_MAX) {
+            c->burst *= 2;
         }
     }
 }
@@ -159,7 +189,9 @@ enum err conn_write_room(struct conn *c, size_t need)
     }
     if (c->batch != NULL) {
         write_close_batch(c);
-        write_queue(c);
+        if (c->queue_bytes >= c->burst) {
+            write_queue(c);
+        }
         if (c->is_broken) {
             return ERR_CLOSED;
         }

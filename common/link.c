@@ -139,7 +139,7 @@ static enum err link_send(struct link *l)
 {
     size_t gathered = 0;
 
-    while (conn_unsent(l->conn) < WRITE_BATCH &&
+    while (conn_unsent(l->conn) < conn_burst(l->conn) &&
            session_has_output(l->session, l->slot)) {
         struct span frame =
             session_output(l->session, l->slot, l->loop->now_us);

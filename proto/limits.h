@@ -136,6 +136,7 @@
 #define CHUNK_HEADROOM 32u
 #define READ_BATCH (64u * KIB)
 #define WRITE_BATCH (64u * KIB)
+#define WRITE_BURST_MAX (256u * KIB)
 #define READ_PER_TICK (256u * KIB)
 
 _Static_assert(FRAME_MAX == TLS_RECORD_MAX, "a frame fills one TLS record");

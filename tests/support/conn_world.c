@@ -27,7 +27,9 @@ void end_write(struct end *e)
 {
     uint8_t bytes[40000];
 
-    while (e->to_send > 0 && conn_unsent(e->conn) < WRITE_BATCH) {
+    size_t burst = e->burst != 0 ? e->burst : WRITE_BATCH;
+
+    while (e->to_send > 0 && conn_unsent(e->conn) < burst) {
         size_t len =
             e->to_send < sizeof(bytes) ? (size_t)e->to_send : sizeof(bytes);
 

@@ -22,6 +22,7 @@ struct end {
     size_t largest;    /* CONN_DATA */
     uint64_t to_send;  /* bytes still to write, as room allows */
     uint64_t written;
+    size_t burst;        /* as many at a time; 0: WRITE_BATCH */
     bool shuts;          /* after the last byte */
     bool pauses;         /* after each CONN_DATA */
     bool leaves;         /* all but a byte, once, and resumes */

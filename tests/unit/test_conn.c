@@ -215,6 +215,45 @@ static void test_plain_bytes_in_bulk_wait_for_their_owner(void **state)
     world_close(&w);
 }
 
+static void test_a_burst_grows_while_the_kernel_takes_all(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_open(&w);
+    world_tls(&w);
+    world_connect(&w, 0);
+    while (w.server.up == 0 || w.client.up == 0) {
+        world_step(&w);
+    }
+    assert_int_equal(conn_burst(w.client.conn), WRITE_BATCH);
+    while (conn_burst(w.client.conn) < WRITE_BURST_MAX) {
+        size_t burst = conn_burst(w.client.conn);
+
+        w.client.to_send = burst;
+        w.client.burst = burst;
+        end_write(&w.client);
+        while (w.server.received < w.client.written) {
+            world_step(&w);
+        }
+        assert_true(conn_burst(w.client.conn) <= 2 * burst);
+    }
+    /* Nobody reads, so it does not take all any more. */
+    w.server.pauses = true;
+    w.client.to_send = 64 * MIB;
+    end_write(&w.client);
+    while (conn_burst(w.client.conn) > WRITE_BATCH) {
+        world_step(&w);
+    }
+    assert_true(conn_unsent(w.client.conn) < 2 * WRITE_BURST_MAX);
+    w.server.pauses = false;
+    conn_resume(w.server.conn);
+    while (w.server.received < w.client.written || w.client.to_send > 0) {
+        world_step(&w);
+    }
+    world_close(&w);
+}
+
 static void test_an_idle_connection_holds_no_buffer(void **state)
 {
     struct world w;
@@ -277,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_more_has_a_bound),
         cmocka_unit_test(test_a_pause_holds_back_the_sender),
         cmocka_unit_test(test_plain_bytes_in_bulk_wait_for_their_owner),
+        cmocka_unit_test(test_a_burst_grows_while_the_kernel_takes_all),
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
         cmocka_unit_test(test_records_are_kept_when_asked),
     };
