@@ -208,6 +208,12 @@ class App:
         with urllib.request.urlopen(url, timeout=REQUEST_S) as reply:
             return json.load(reply)
 
+    def step(self):
+        """Let the provider's answer go on by a word."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.provider}/step", method="POST")
+        urllib.request.urlopen(request, timeout=REQUEST_S).close()
+
     def log(self):
         """Its output so far, access log included."""
         return self.child.output() + self.child.errors()

@@ -115,6 +115,23 @@ export async function ask({ page }, { text }) {
   return { at_ms: Date.now() };
 }
 
+// Wait until so many words of answers have come since |after_ms|; how many.
+export async function words({ page, seen }, { after_ms, count }) {
+  const end = Date.now() + TURN_MS;
+  for (;;) {
+    const found = [...seen.sockets.values()].flatMap((s) => s.frames)
+      .filter((f) => f.way === "in" && f.at_ms >= after_ms
+        && f.text.includes("output_text.delta")).length;
+    if (found >= count) {
+      return found;
+    }
+    if (Date.now() > end) {
+      throw new Error(`${found} of ${count} words came`);
+    }
+    await page.waitForTimeout(20);
+  }
+}
+
 // Wait for the end of the answer that stands last.
 export async function answered({ page }, { text, timeout_ms }) {
   await page.locator(".chat-assistant").filter({ hasText: text }).last()

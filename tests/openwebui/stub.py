@@ -2,7 +2,8 @@
 """What Open WebUI takes for an OpenAI-compatible provider, made up by us.
 
 POST /v1/chat/completions       words, WORD_MS apart, as server-sent events;
-                                a question with `slowly` waits SLOW_S first
+                                a question with `slowly` waits SLOW_S first,
+                                with `in step` each word for a POST /step
 POST /v1/audio/transcriptions   notes the recording; a new text each time
 POST /v1/audio/speech           a tone that is different for each text
 WS   /v1/realtime               stub_realtime.py
@@ -31,6 +32,7 @@ import web_server  # noqa: E402
 MODEL = "stub-model"
 WORD_MS = 60
 WORDS = "one two three four five six seven eight nine ten eleven twelve."
+STEP_S = 60.0
 SPEECH_S = 0.9
 SPEECH_RATE = 16000
 
@@ -79,6 +81,7 @@ class Stub:
         self.recordings = []
         self.speeches = []
         self.questions = []
+        self.steps = asyncio.Semaphore(0)
         self.realtime = stub_realtime.Realtime()
 
     async def noted(self, request):
@@ -106,10 +109,18 @@ class Stub:
         await request.start_chunked("text/event-stream")
         for word in answer.split(" "):
             await self._chunk(request, {"content": word + " "}, None)
-            await asyncio.sleep(WORD_MS / 1000)
+            if "in step" in question:
+                await asyncio.wait_for(self.steps.acquire(), STEP_S)
+            else:
+                await asyncio.sleep(WORD_MS / 1000)
         await self._chunk(request, {}, "stop")
         await request.send(b"data: [DONE]\n\n")
         await request.finish()
+
+    async def step(self, request):
+        """Let the answer that is given in step go on."""
+        self.steps.release()
+        await request.reply_json({})
 
     async def _chunk(self, request, delta, finish):
         event = {"id": "c", "created": 1, "model": MODEL,
@@ -162,6 +173,7 @@ def main():
         ("POST", "/v1/audio/speech"): stub.speak,
         ("GET", "/v1/realtime"): stub.realtime.serve,
         ("GET", "/noted"): stub.noted,
+        ("POST", "/step"): stub.step,
     }, missing, idle_s=75.0), port=options.port)
 
 
