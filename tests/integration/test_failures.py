@@ -11,8 +11,8 @@ import re
 import signal
 import socket
 import subprocess
-import time
 
+import calm
 import pytest
 import raw_visitor
 import stage as stages
@@ -275,12 +275,12 @@ def test_a_client_told_to_end_finishes_what_is_under_way(stage, number):
     stage.share("drained")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = begin_slow(stage, pool)
-        begin = time.monotonic()
+        begin = calm.now()
         stage.client.child.signal(number)
         stage.client.wait_event("draining")
-        assert answer.result(10) == b"at last\n"
+        assert answer.result(30) == b"at last\n"
         assert stage.client.child.wait(5) == 0
-        assert time.monotonic() - begin < 5
+        assert calm.now() - begin < 5
 
 
 def test_a_client_told_twice_ends_at_once(stage):
@@ -290,21 +290,21 @@ def test_a_client_told_twice_ends_at_once(stage):
         answer = begin_slow(stage, pool)
         stage.client.child.signal(signal.SIGINT)
         stage.client.wait_event("draining")
-        begin = time.monotonic()
+        begin = calm.now()
         stage.client.child.signal(signal.SIGINT)
         assert stage.client.child.wait(5) == 0
-        assert time.monotonic() - begin < 0.9
-        assert answer.result(5) != b"at last\n"
+        assert calm.now() - begin < 0.9
+        assert answer.result(30) != b"at last\n"
 
 
 def test_an_idle_client_ends_at_once(stage):
     """Nothing is under way: nothing is waited for."""
     stage.share("idle")
     assert stage.get("/status")[0] == 200
-    begin = time.monotonic()
+    begin = calm.now()
     stage.client.child.signal(signal.SIGTERM)
     assert stage.client.child.wait(5) == 0
-    assert time.monotonic() - begin < 0.9
+    assert calm.now() - begin < 0.9
 
 
 def test_a_relay_told_to_end_finishes_what_is_under_way(stage):
@@ -312,11 +312,11 @@ def test_a_relay_told_to_end_finishes_what_is_under_way(stage):
     stage.share("drained")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = begin_slow(stage, pool)
-        begin = time.monotonic()
+        begin = calm.now()
         stage.relay.child.signal(signal.SIGTERM)
-        assert answer.result(10) == b"at last\n"
+        assert answer.result(30) == b"at last\n"
         assert stage.relay.child.wait(10) == 0
-        assert time.monotonic() - begin < 8
+        assert calm.now() - begin < 8
 
 
 def test_a_relay_told_twice_ends_at_once(stage):
@@ -329,7 +329,7 @@ def test_a_relay_told_twice_ends_at_once(stage):
                           stage.relay.child.errors())
         stage.relay.child.signal(signal.SIGTERM)
         assert stage.relay.child.wait(5) == 0
-        assert answer.result(5) != b"at last\n"
+        assert answer.result(30) != b"at last\n"
 
 
 def test_a_draining_relay_whose_client_dies_ends(stage):

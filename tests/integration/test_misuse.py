@@ -18,6 +18,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "support"))
+import stage as stages  # noqa: E402
 import tunnel  # noqa: E402
 from raw_service import (RawService, read_all, read_exactly,  # noqa: E402
                          read_head, visit)
@@ -83,8 +84,8 @@ def test_who_never_reads_gets_so_many_answers_and_no_more(place):
         assert read_quietly(sock).count(b"HTTP/1.1 404") < count
 
 
-def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
-    """Checks: a new relay counts its visitors anew; the client forgets."""
+def who_before_and_after(place):
+    """The service's peers before and after a restart; how long it took."""
     ports = []
 
     def answer(sock, _request):
@@ -92,6 +93,7 @@ def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
         sock.sendall(OK)
 
     place.service.answers["/who"] = answer
+    known = len(place.client.events("url"))
     with place.visit() as sock:
         sock.sendall(get("/who"))
         head, rest = read_head(sock)
@@ -99,14 +101,23 @@ def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
         place.relay.kill()
     began = time.monotonic()
     place.relay.start()
-    while len(place.client.events("url")) < 2:
-        assert time.monotonic() - began < 10
-        time.sleep(0.02)
+    stages.eventually("URL again",
+                      lambda: len(place.client.events("url")) > known)
     with place.visit() as sock:
         sock.sendall(get("/who", "Connection: close"))
         assert b" 200 " in read_quietly(sock)
-    assert time.monotonic() - began < 3.5, "too slow to tell"
-    assert ports[0] != ports[1]
+    return ports, time.monotonic() - began
+
+
+def test_a_local_connection_is_not_another_visitors_after_a_restart(place):
+    """Checks: a new relay counts its visitors anew; the client forgets."""
+    for _ in range(6):
+        ports, took_s = who_before_and_after(place)
+        assert ports[0] != ports[1]
+        # Later than that the client has forgotten it for its age.
+        if took_s < 3.5:
+            return
+    pytest.fail("too slow to tell")
 
 
 def test_hints_without_end_do_not_pile_up(place):

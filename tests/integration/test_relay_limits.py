@@ -18,6 +18,8 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "support"))
+import calm  # noqa: E402
+import stage as stages  # noqa: E402
 import tunnel  # noqa: E402
 from raw_service import (RawService, read_all, read_exactly,  # noqa: E402
                          read_head, visit)
@@ -86,8 +88,7 @@ def test_an_address_has_so_many_connections_and_others_theirs(house):
     assert house.answers("127.0.0.10")
     for sock in held:
         sock.close()
-    time.sleep(0.3)
-    assert house.answers("127.0.0.9")
+    stages.eventually("room again", lambda: house.answers("127.0.0.9"))
     assert house.relay.child.errors().count("connection-refused") == 1
 
 
@@ -99,17 +100,18 @@ def test_an_address_has_so_many_handshakes(house):
     assert house.answers("127.0.0.10")
     for sock in silent:
         sock.close()
-    time.sleep(0.3)
-    assert house.answers("127.0.0.9")
+    stages.eventually("room again", lambda: house.answers("127.0.0.9"))
 
 
-@pytest.mark.parametrize("house", [["address-rate: 5", "address-burst: 10"]],
+@pytest.mark.parametrize("house", [["address-rate: 1", "address-burst: 10"]],
                          indirect=True)
 def test_an_address_comes_so_fast(house):
-    """Checks: a burst of ten passes, then five a second."""
-    passed = sum(house.answers("127.0.0.9") for _ in range(20))
-    assert 10 <= passed < 20
-    time.sleep(0.5)
+    """Checks: a burst of ten passes, then one a second."""
+    start, passed = time.monotonic(), 0
+    while passed < 200 and house.answers("127.0.0.9"):
+        passed += 1
+    assert 10 <= passed <= 11 + time.monotonic() - start
+    time.sleep(1.2)
     assert house.answers("127.0.0.9")
 
 
@@ -133,11 +135,12 @@ def test_failed_logins_are_slowed_down_but_known_keys_are_heard(house):
 
 def test_a_head_without_end_costs_the_handshakes_time_only(house):
     """Checks: silence after TCP is ended after ten seconds."""
-    start = time.monotonic()
+    start, begin = time.monotonic(), calm.now()
     with house.tcp() as sock:
-        sock.settimeout(15)
+        sock.settimeout(30)
         read_all(sock)
-    assert 9 < time.monotonic() - start < 12
+    assert 9 < time.monotonic() - start
+    assert calm.now() - begin < 12
 
 
 def test_sigterm_lets_an_answer_finish(house):
@@ -173,12 +176,12 @@ def test_a_second_sigterm_ends_at_once(house):
                "limits.tunnel.test") as sock:
         sock.sendall(ASK.replace(b"GET /", b"GET /never"))
         house.service.last("/never")
-        start = time.monotonic()
+        begin = calm.now()
         house.relay.child.signal(signal.SIGTERM)
         time.sleep(0.2)
         house.relay.child.signal(signal.SIGTERM)
         assert house.relay.child.wait(5) == 0
-        assert time.monotonic() - start < 3
+        assert calm.now() - begin < 3
 
 
 def test_a_taken_port_is_said_with_what_to_do(house, tmp_path):
@@ -198,7 +201,4 @@ def test_kick_ends_a_session_and_the_client_comes_back(house):
     """Checks: the operator's kick, and the redial after it."""
     done = house.relay.command("kick", "limits")
     assert done.returncode == 0, done.stdout + done.stderr
-    end = time.monotonic() + 15
-    while not house.answers("127.0.0.10"):
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    stages.eventually("answer", lambda: house.answers("127.0.0.10"), 15)

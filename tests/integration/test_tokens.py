@@ -8,12 +8,12 @@ last one is not held back.
 
 import os
 import sys
-import time
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "support"))
+import calm  # noqa: E402
 import children  # noqa: E402
 import pace  # noqa: E402
 import tunnel  # noqa: E402
@@ -39,7 +39,9 @@ def direct_and_tunneled(tmp_path_factory):
             client.login()
             try:
                 url = client.http(f"127.0.0.1:{port}", name="tokens")
-                yield f"http://127.0.0.1:{port}", url, relay.ca
+                with calm.preferred(c.process.pid for c in (
+                        service, relay.child, client.child)):
+                    yield f"http://127.0.0.1:{port}", url, relay.ca
             finally:
                 client.stop()
     finally:
@@ -58,10 +60,10 @@ def test_the_last_token_is_not_held_back(ways):
     visitor = tunnel.Visitor(url, ca)
     slowest = 0
     for _ in range(SHORT_ANSWERS):
-        begin = time.monotonic()
+        begin = calm.now()
         visitor.request("GET", "/events?count=3&ms=10")
         visitor.getresponse().read()
-        slowest = max(slowest, time.monotonic() - begin)
+        slowest = max(slowest, calm.now() - begin)
     visitor.close()
     assert slowest < 0.5
 

@@ -5,11 +5,14 @@ ended with its group, however the test ends.
 """
 
 import atexit
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import time
+
+import calm
 
 POLL_S = 0.02
 STOP_S = 15.0
@@ -75,7 +78,7 @@ class Child:
 
     def wait_for(self, what, found, timeout_s):
         """Call |found| until it returns something true; return that."""
-        end = time.monotonic() + timeout_s
+        end = calm.now() + timeout_s
         while True:
             running = self.is_running()
             value = found()
@@ -85,7 +88,7 @@ class Child:
             if not running:
                 raise Died(f"{self.name} ended with "
                            f"{self.process.returncode} before {what}:\n{tail}")
-            if time.monotonic() > end:
+            if calm.now() > end:
                 raise Died(f"{self.name}: no {what} "
                            f"within {timeout_s:g} s:\n{tail}")
             time.sleep(POLL_S)
@@ -101,11 +104,13 @@ class Child:
 
     def wait(self, timeout_s):
         """Wait for its end; return the exit code."""
-        try:
-            return self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise Died(f"{self.name} still runs after "
-                       f"{timeout_s:g} s") from None
+        end = calm.now() + timeout_s
+        while self.is_running():
+            if calm.now() > end:
+                raise Died(f"{self.name} still runs after {timeout_s:g} s")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(POLL_S)
+        return self.process.returncode
 
     def signal(self, number):
         """Send a signal to the program alone."""

@@ -11,13 +11,13 @@ import ssl
 import time
 import urllib.parse
 
+import calm
 import websockets
 
 READ_BYTES = 65536
 END_S = 20.0
 ROUNDS = 3
 BUSY_SHARE = 0.1
-PRESSURE = "/proc/pressure/cpu"
 
 
 class Pace:
@@ -81,15 +81,6 @@ async def web_socket(url, ca, count, gap_ms):
     return pace
 
 
-def _waited_s():
-    """How long some process has waited for a core, since the machine began."""
-    try:
-        with open(PRESSURE, encoding="ascii") as lines:
-            return int(lines.readline().split("total=")[1]) / 1e6
-    except OSError:
-        return 0.0
-
-
 def measure(direct, tunneled, ca, count=200, gap_ms=50):
     """
     Both kinds on both ways at once: {"events"|"websocket": (direct pace,
@@ -106,9 +97,9 @@ def measure(direct, tunneled, ca, count=200, gap_ms=50):
             count * gap_ms / 1000 + END_S)
 
     for _ in range(ROUNDS):
-        began, waited = time.monotonic(), _waited_s()
+        began, waited = time.monotonic(), calm.waited_s()
         near, far, near_ws, far_ws = asyncio.run(all_ways())
-        waited = _waited_s() - waited
+        waited = calm.waited_s() - waited
         if waited < BUSY_SHARE * (time.monotonic() - began):
             break
     return {"events": (near, far), "websocket": (near_ws, far_ws)}

@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import time
 
+import calm
 import children
 import tunnel
 
@@ -32,9 +33,9 @@ def is_sanitized():
 
 def eventually(what, found, timeout_s=WAIT_S):
     """Call |found| until it returns something true; return that."""
-    end = time.monotonic() + timeout_s
+    end = calm.now() + timeout_s
     while not (value := found()):
-        assert time.monotonic() < end, f"no {what} within {timeout_s:g} s"
+        assert calm.now() < end, f"no {what} within {timeout_s:g} s"
         time.sleep(children.POLL_S)
     return value
 
