@@ -37,6 +37,14 @@ def system():
         return "?"
 
 
+def boringssl():
+    """The version of the crate whose sources are built."""
+    path = os.path.join(targets.tunnel.ROOT, "deploy/boringssl/Cargo.toml")
+    with open(path, encoding="utf-8") as source:
+        found = re.search(r'boring-sys = "=?([\d.]+)"', source.read())
+    return found.group(1) if found else "?"
+
+
 def stolen():
     """Seconds that the machine below us has given to others, so far."""
     with open("/proc/stat", encoding="ascii") as stat:
@@ -62,6 +70,8 @@ def describe(compiler, names, given):
                                else "the system's"),
         "cipher, key exchange, certificate":
             "TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256",
+        "boring-sys, libuv":
+            f"{boringssl()}, {said('pkg-config', '--modversion', 'libuv')}",
         "haproxy": said(haproxy, "-v") if haproxy else "not here",
     }
     for name in names:
