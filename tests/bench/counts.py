@@ -98,13 +98,15 @@ def compiler(program):
 
 def committed():
     """The figures in the repository, by compiler."""
+    if not os.path.exists(COMMITTED):
+        return {}
     with open(COMMITTED, encoding="utf-8") as source:
         return json.load(source)
 
 
 def save(of, found):
     """They are what the next run is compared with."""
-    every = committed() if os.path.exists(COMMITTED) else {}
+    every = committed()
     every[of] = {mode: {what: round(value, 1) for what, value in row.items()}
                  for mode, row in found.items()}
     with open(COMMITTED, "w", encoding="utf-8") as out:
