@@ -21,6 +21,10 @@
 
 #define GOODBYE_LINGER_US (2 * US_PER_S)
 
+/* An answer about a tunnel that is lost would leave a client that believes the
+ * wrong thing for ever: it logs in anew when its session ends. */
+static const char unheard[] = "the client does not read its answers";
+
 /* --- tunnels -------------------------------------------------------------*/
 
 static struct tunnel *tunnel_of(struct client_session *s, uint16_t id)
@@ -77,7 +81,8 @@ void client_session_unbind(struct client_session *s, const char *label,
     drop_tunnel(s, tunnel_of(s, v.tunnel));
     lose_exchanges(s, v.tunnel, code);
     if (session_unbound(s->carrier.session, &v) != ERR_OK) {
-        LOG(LOG_WARN, "unbound-not-sent", log_u64("session", s->number));
+        client_session_end(s, ERR_LIMIT, unheard);
+        return;
     }
     link_wake_carrier(&s->carrier);
 }
@@ -93,7 +98,7 @@ static void refuse(struct client_session *s, const struct frame_bind *b,
         log_u64("tunnel", b->tunnel), log_span("name", b->name),
         log_text("reason", error_name(code)), log_text("why", sentence));
     if (session_refuse(s->carrier.session, &v) != ERR_OK) {
-        LOG(LOG_WARN, "refused-not-sent", log_u64("session", s->number));
+        client_session_end(s, ERR_LIMIT, unheard);
     }
 }
 
@@ -193,7 +198,7 @@ static void take_bind(struct client_session *s, const struct frame_bind *b)
         log_u64("tunnel", b->tunnel), log_text("name", label));
     if (session_bound(s->carrier.session, b->tunnel, span_text(url)) !=
         ERR_OK) {
-        LOG(LOG_WARN, "bound-not-sent", log_u64("session", s->number));
+        client_session_end(s, ERR_LIMIT, unheard);
     }
 }
 
