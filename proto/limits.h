@@ -74,6 +74,8 @@
 #define UNSENT_STREAM_LOW (64u * KIB)
 #define UNSENT_STREAM_HARD (1u * MIB)
 #define UNSENT_SESSION_MAX (16u * MIB)
+/* So far past it new requests may still be queued: they leave at once. */
+#define UNSENT_SESSION_SLACK (4u * MIB)
 #define AWAY_STREAM_MAX (256u * KIB)
 #define AWAY_SESSION_MAX (4u * MIB)
 

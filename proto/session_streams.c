@@ -37,8 +37,9 @@ static enum err check_open(struct session *s, size_t head_len)
     uint32_t streams_max = s->own.streams_max < s->peer.streams_max
                                ? s->own.streams_max
                                : s->peer.streams_max;
-    uint64_t unsent_max =
-        s->slots[0].has_link ? UNSENT_SESSION_MAX : AWAY_SESSION_MAX;
+    uint64_t unsent_max = s->slots[0].has_link
+                              ? UNSENT_SESSION_MAX + UNSENT_SESSION_SLACK
+                              : AWAY_SESSION_MAX;
 
     if (s->error != ERR_OK) {
         return s->error;

@@ -12,6 +12,13 @@
 /* OPEN's payload before the head. */
 #define OPEN_FIXED_MAX 64u
 
+/* Whether all sessions together have no memory for more than a share of this
+ * one's own. */
+static bool is_relay_short(const struct session *s)
+{
+    return output_is_relay_full(s) && s->sent.used >= SENT_LOG_GUARANTEED;
+}
+
 void unsent_adopt(struct session *s, const struct chunk *c)
 {
     pool_charge(&s->sent, chunk_cost(c));
@@ -202,10 +209,24 @@ enum err unsent_put_fin(struct session *s, struct stream *st)
     return ERR_OK;
 }
 
+/*
+ * What a stream may queue though its session's queues are full: one frame that
+ * can leave at once. Or streams that have stalled would stop all the others.
+ */
+static bool has_own_share(const struct session *s, const struct stream *st)
+{
+    return st->unsent.count == 0 && st->credit.left > 0 &&
+           s->slots[st->slot].has_link && !is_relay_short(s);
+}
+
 void unsent_schedule(struct session *s, struct stream *st)
 {
     const struct chunk *first = st->unsent.head;
 
+    if (stream_list_has(st, LIST_WAITING) && has_own_share(s, st)) {
+        stream_list_leave(st, LIST_WAITING);
+        stream_list_put_first(&s->waiting, LIST_WAITING, st);
+    }
     if (stream_list_has(st, LIST_READY)) {
         return;
     }
@@ -296,7 +317,7 @@ void unsent_clear(struct session *s, struct stream *st)
 /* What the session's queues may still take together. */
 static uint64_t session_left(const struct session *s, uint64_t max)
 {
-    if (output_is_relay_full(s) && s->sent.used >= SENT_LOG_GUARANTEED) {
+    if (is_relay_short(s)) {
         return 0;
     }
     return s->unsent_bytes < max ? max - s->unsent_bytes : 0;
@@ -321,6 +342,9 @@ size_t unsent_room(struct session *s, struct stream *st)
         room = max - st->unsent.bytes;
         room = left < room ? (size_t)left : room;
     }
+    if (room < FRAME_PAYLOAD_MAX && has_own_share(s, st)) {
+        return FRAME_PAYLOAD_MAX;
+    }
     if (room == 0) {
         st->is_waiting = true;
         if (st->unsent.bytes < UNSENT_STREAM_LOW &&
@@ -334,9 +358,13 @@ size_t unsent_room(struct session *s, struct stream *st)
 struct stream *unsent_pop_writable(struct session *s)
 {
     struct stream *st = s->waiting.first;
+    uint64_t max;
 
-    if (st == NULL || session_left(s, session_max(s->slots[st->slot].has_link) /
-                                          4 * 3) == 0) {
+    if (st == NULL) {
+        return NULL;
+    }
+    max = session_max(s->slots[st->slot].has_link) / 4 * 3;
+    if (session_left(s, max) == 0 && !has_own_share(s, st)) {
         return NULL;
     }
     stream_list_leave(st, LIST_WAITING);

@@ -128,6 +128,54 @@ static void test_a_stream_starved_by_its_session_is_told(void **state)
     assert_int_equal(told, last);
 }
 
+/* Streams whose window is used up fill the session's queues. */
+static void stall_session(struct pair *p)
+{
+    struct session_stats stats;
+
+    do {
+        uint32_t id = open_stream(p);
+
+        pair_send(p, &p->relay, SIZE_MAX);
+        assert_true(fill(p, id) > 0);
+        /* What its window takes leaves; the last one fills the rest. */
+        pair_send(p, &p->relay, SIZE_MAX);
+        (void)fill(p, id);
+        session_stats(p->relay.session, &stats);
+    } while (stats.unsent_bytes < UNSENT_SESSION_MAX);
+}
+
+static void test_stalled_streams_do_not_stop_the_others(void **state)
+{
+    struct pair p;
+    uint32_t told = 0;
+    uint32_t id;
+
+    (void)state;
+    pair_init(&p, 1000);
+    pair_bind(&p, 1);
+    stall_session(&p);
+    id = open_stream(&p);
+    assert_int_equal(session_room(p.relay.session, id), 0);
+    pair_send(&p, &p.relay, SIZE_MAX);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ptr_equal(session_pop_writable(p.relay.session, &told), &p);
+        assert_int_equal(told, id);
+        assert_null(session_pop_writable(p.relay.session, &told));
+        assert_int_equal(session_room(p.relay.session, id), FRAME_PAYLOAD_MAX);
+        assert_int_equal(write_one(&p, id, 300, 300), ERR_OK);
+        assert_int_equal(session_room(p.relay.session, id), 0);
+        pair_send(&p, &p.relay, SIZE_MAX);
+    }
+    /* Its window is as good as used up: it waits like the others. */
+    (void)session_room(p.relay.session, id);
+    assert_int_equal(write_one(&p, id, 300, 300), ERR_OK);
+    pair_send(&p, &p.relay, SIZE_MAX);
+    assert_int_equal(session_room(p.relay.session, id), 0);
+    assert_null(session_pop_writable(p.relay.session, &told));
+    pair_deinit(&p);
+}
+
 static void test_a_full_relay_stops_all_but_a_sessions_own_share(void **state)
 {
     struct pair *p = *state;
@@ -258,6 +306,7 @@ int main(void)
         CASE(test_without_a_link_more_waits_for_a_stream),
         CASE(test_without_a_link_a_session_takes_its_bound),
         CASE(test_a_stream_starved_by_its_session_is_told),
+        CASE(test_stalled_streams_do_not_stop_the_others),
         CASE(test_a_full_relay_stops_all_but_a_sessions_own_share),
         CASE(test_small_writes_share_memory),
         CASE(test_a_writer_that_does_not_stop_is_stopped),
