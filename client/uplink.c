@@ -488,6 +488,7 @@ void uplink_free(struct uplink *u)
     }
     drop_session(u);
     local_set_deinit(&u->world.locals);
+    assert(u->receive_pool.used == 0 && u->sent_pool.used == 0);
     conn_pool_free(u->world.pool);
     free(u->world.scratch);
     timer_close(u->redial);

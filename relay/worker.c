@@ -412,6 +412,7 @@ static enum err open_all(struct worker *w)
 
 static void free_all(struct worker *w)
 {
+    assert(w->receive_pool.used == 0 && w->sent_pool.used == 0);
     tls_context_free(w->link_context);
     certs_free(w->certs);
     names_free(w->names);
