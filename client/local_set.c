@@ -1,11 +1,20 @@
 /*
- * A list and one timer. The timer looks as often as the shortest time a stall
- * may last, so a stall is noticed after at most twice that under pressure.
+ * A list and one timer, which looks for stalls as long as there are exchanges,
+ * and once more for what the last ones have left.
  */
 #include "client/local_set.h"
 
 #include "client/local.h"
 #include "common/log.h"
+#include "common/memory.h"
+
+static void look_later(struct local_set *set)
+{
+    if (!set->is_looking) {
+        set->is_looking = true;
+        timer_set(set->sweep, loop_now(set->loop) + MEMORY_LOOK_US);
+    }
+}
 
 static void on_sweep(void *owner)
 {
@@ -16,19 +25,20 @@ static void on_sweep(void *owner)
                             : STALL_US;
     struct local_set_member *next;
 
+    set->is_looking = false;
     for (struct local_set_member *m = set->first; m != NULL; m = next) {
         next = m->next;
         local_look_at_stall(m->local, limit_us);
     }
+    memory_return(set->receive, set->sent);
     if (set->first != NULL) {
-        timer_set(set->sweep, loop_now(set->loop) + STALL_UNDER_PRESSURE_US);
+        look_later(set);
     }
 }
 
-enum err local_set_init(struct local_set *set, struct loop *loop,
-                        struct carrier *carrier)
+enum err local_set_init(struct local_set *set, struct loop *loop)
 {
-    *set = (struct local_set){ .loop = loop, .carrier = carrier };
+    set->loop = loop;
     set->sweep = timer_new(loop, on_sweep, set);
     return set->sweep == NULL ? ERR_NOMEM : ERR_OK;
 }
@@ -46,10 +56,9 @@ void local_set_add(struct local_set *set, struct local_set_member *m,
     *m = (struct local_set_member){ .next = set->first, .local = local };
     if (set->first != NULL) {
         set->first->prev = m;
-    } else {
-        timer_set(set->sweep, loop_now(set->loop) + STALL_UNDER_PRESSURE_US);
     }
     set->first = m;
+    look_later(set);
 }
 
 void local_set_remove(struct local_set *set, struct local_set_member *m)
@@ -62,9 +71,6 @@ void local_set_remove(struct local_set *set, struct local_set_member *m)
     }
     if (m->next != NULL) {
         m->next->prev = m->prev;
-    }
-    if (set->first == NULL) {
-        timer_stop(set->sweep);
     }
 }
 

@@ -17,15 +17,16 @@ struct local_set_member {
 };
 
 struct local_set {
+    struct carrier *carrier;     /* these three are the owner's, borrowed: */
+    struct pool *receive, *sent; /* the pools of all its sessions */
     struct loop *loop;
-    struct carrier *carrier;
     struct local_set_member *first;
-    struct timer *sweep; /* runs while there are any */
+    struct timer *sweep;
+    bool is_looking; /* |sweep| runs */
 };
 
-/* An empty set for the exchanges on |carrier|, borrowed. ERR_NOMEM. */
-MUST_CHECK enum err local_set_init(struct local_set *set, struct loop *loop,
-                                   struct carrier *carrier);
+/* An empty set, whose carrier and pools are given. ERR_NOMEM. */
+MUST_CHECK enum err local_set_init(struct local_set *set, struct loop *loop);
 
 /* The set is empty; one that local_set_init() refused is fine. */
 void local_set_deinit(struct local_set *set);

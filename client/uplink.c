@@ -203,9 +203,7 @@ static void on_writable(void *owner, void *stream_owner, uint32_t stream)
 
 static void on_pressure(void *owner)
 {
-    struct uplink *u = owner;
-
-    local_set_shed(&u->world.locals);
+    local_set_shed(&((struct uplink *)owner)->world.locals);
 }
 
 /* The session is of no more use: its exchanges end with it. */
@@ -213,7 +211,6 @@ static void drop_session(struct uplink *u)
 {
     link_close(u->carrier.links[UPLINK_SLOT], 0);
     u->carrier.links[UPLINK_SLOT] = NULL;
-    /* Those whose streams have gone as well. */
     local_set_abandon(&u->world.locals);
     if (u->carrier.session != NULL) {
         session_free(u->carrier.session);
@@ -433,13 +430,16 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
     pool_init(&u->sent_pool, NULL, SENT_LOG_RELAY);
     u->world.loop = l;
     u->world.carrier = &u->carrier;
+    u->world.locals.carrier = &u->carrier;
+    u->world.locals.receive = &u->receive_pool;
+    u->world.locals.sent = &u->sent_pool;
     u->world.on_end = o->on_exchange;
     u->world.owner = o->owner;
     u->world.pool = conn_pool_new(l);
     u->world.scratch = malloc(2 * HEAD_MAX);
     u->redial = timer_new(l, on_redial, u);
     u->drain = timer_new(l, on_drain_over, u);
-    if (local_set_init(&u->world.locals, l, &u->carrier) != ERR_OK ||
+    if (local_set_init(&u->world.locals, l) != ERR_OK ||
         u->world.pool == NULL || u->world.scratch == NULL ||
         u->redial == NULL || u->drain == NULL) {
         uplink_free(u);

@@ -63,6 +63,13 @@ void platform_keep_freed_memory(void)
 #endif
 }
 
+void platform_return_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
                          unsigned count)
 {

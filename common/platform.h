@@ -22,6 +22,9 @@ void platform_congestion(int fd, const char *name);
  * given back to the system, and be faulted in again, many times a second. */
 void platform_keep_freed_memory(void);
 
+/* Give all memory that is free back to the system. */
+void platform_return_memory(void);
+
 /* Probe an idle peer after |first_s|, then each |each_s|, |count| times. */
 void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
                          unsigned count);

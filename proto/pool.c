@@ -24,6 +24,7 @@ void pool_charge(struct pool *p, uint64_t len)
     for (; p != NULL; p = p->parent) {
         assert(len <= POOL_USED_MAX - p->used);
         p->used += len;
+        p->peak = p->used > p->peak ? p->used : p->peak;
     }
 }
 
@@ -33,6 +34,16 @@ void pool_release(struct pool *p, uint64_t len)
         assert(len <= p->used);
         p->used -= len;
     }
+}
+
+uint64_t pool_fallen(const struct pool *p)
+{
+    return p->peak - p->used;
+}
+
+void pool_forget_peak(struct pool *p)
+{
+    p->peak = p->used;
 }
 
 unsigned pool_percent(const struct pool *p)

@@ -12,6 +12,7 @@ struct pool {
     struct pool *parent; /* charged as well, or NULL */
     uint64_t used;       /* bytes */
     uint64_t max;        /* bytes */
+    uint64_t peak;       /* the most used, see pool_fallen() */
 };
 
 /* Make |p| an empty account of at most |max| bytes below |parent|. */
@@ -23,6 +24,10 @@ void pool_charge(struct pool *p, uint64_t len);
 
 /* Give |len| charged bytes back. */
 void pool_release(struct pool *p, uint64_t len);
+
+/* How far its use is below the most it was since pool_forget_peak(). */
+uint64_t pool_fallen(const struct pool *p);
+void pool_forget_peak(struct pool *p);
 
 /* How full the fullest of |p| and its parents is, in percent, may pass 100. */
 unsigned pool_percent(const struct pool *p);

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/folders.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/platform.h"
 #include "common/signals.h"
 #include "relay/admin.h"
@@ -138,6 +139,7 @@ static void on_refresh(void *owner)
         ensure_local_ca(w);
     }
     certs_refresh(w->certs);
+    memory_return(&w->receive_pool, &w->sent_pool);
     timer_set(w->refresh, now_us + CERTS_POLL_US);
 }
 

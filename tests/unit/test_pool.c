@@ -80,6 +80,22 @@ static void test_a_percentage_without_bound_does_not_wrap(void **state)
     assert_int_equal(pool_percent(&p), 0);
 }
 
+static void test_how_far_it_has_fallen_is_remembered(void **state)
+{
+    struct pool p;
+
+    (void)state;
+    pool_init(&p, NULL, 100);
+    pool_charge(&p, 60);
+    pool_release(&p, 50);
+    pool_charge(&p, 20);
+    assert_int_equal(pool_fallen(&p), 30);
+    pool_forget_peak(&p);
+    assert_int_equal(pool_fallen(&p), 0);
+    pool_release(&p, 30);
+    assert_int_equal(pool_fallen(&p), 30);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +104,7 @@ int main(void)
         cmocka_unit_test(test_the_percentage_is_of_the_fullest),
         cmocka_unit_test(test_a_charge_may_pass_the_bound),
         cmocka_unit_test(test_a_percentage_without_bound_does_not_wrap),
+        cmocka_unit_test(test_how_far_it_has_fallen_is_remembered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
