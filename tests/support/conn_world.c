@@ -197,6 +197,12 @@ void world_step(struct world *w)
     assert_false(w->timed_out);
 }
 
+void world_poll(struct world *w)
+{
+    uv_run(&w->loop.uv, UV_RUN_NOWAIT);
+    assert_false(w->timed_out);
+}
+
 void world_until(struct world *w, const unsigned *count)
 {
     while (*count == 0) {

@@ -51,6 +51,8 @@ struct conn_options world_options(struct end *e);
 void world_connect(struct world *w, uint64_t deadline_us);
 /* One round of the loop; fails when the test takes too long. */
 void world_step(struct world *w);
+/* The same, but it does not wait: for what a flush before waiting may do. */
+void world_poll(struct world *w);
 void world_until(struct world *w, const unsigned *count);
 void world_close(struct world *w);
 

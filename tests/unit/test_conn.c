@@ -243,7 +243,7 @@ static void test_a_burst_grows_while_the_kernel_takes_all(void **state)
     w.client.to_send = 64 * MIB;
     end_write(&w.client);
     while (conn_burst(w.client.conn) > WRITE_BATCH) {
-        world_step(&w);
+        world_poll(&w);
     }
     assert_true(conn_unsent(w.client.conn) < 2 * WRITE_BURST_MAX);
     w.server.pauses = false;
