@@ -13,6 +13,8 @@
 /* Larger frames go into a record of their own: copying them would cost more
  * than the record saves. */
 #define GATHER_BELOW (4u * KIB)
+/* For the word why a session failed: one frame, if the peer reads at all. */
+#define LAST_WORD_US (1 * US_PER_S)
 
 struct link {
     struct conn *conn;
@@ -22,9 +24,10 @@ struct link {
     struct flush flush;
     struct link_handler handler;
     unsigned slot;
-    unsigned depth; /* of our calls on the stack: memory stays till 0 */
-    bool has_ended; /* on_end was called, or is not wanted any more */
-    bool is_closed; /* link_close() was called */
+    unsigned depth;     /* of our calls on the stack: memory stays till 0 */
+    bool has_ended;     /* on_end was called, or is not wanted any more */
+    bool has_last_word; /* queued: worth lingering for */
+    bool is_closed;     /* link_close() was called */
 };
 
 static void link_enter(struct link *l)
@@ -63,6 +66,32 @@ static void link_look_at_pool(struct link *l)
     }
 }
 
+/*
+ * PROTOCOL.md, "The end": GOAWAY with the error that ended the session, past
+ * the dead session and all that waits in it.
+ */
+static void link_fail(struct link *l, enum err error)
+{
+    const char *why = session_why(l->session);
+    uint8_t bytes[FRAME_HEADER_LEN + 3 + SENTENCE_MAX_LEN];
+    struct frame_header h = { .type = FRAME_GOAWAY };
+    struct wire_writer w;
+
+    if (l->has_ended) {
+        return;
+    }
+    wire_writer_init(&w, bytes + FRAME_HEADER_LEN,
+                     sizeof(bytes) - FRAME_HEADER_LEN);
+    frame_put_goaway(&w, error_is_wire(error) ? error : ERR_PROTOCOL,
+                     span_text(why));
+    assert(wire_writer_done(&w));
+    h.len = (uint16_t)w.len;
+    frame_header_put(bytes, &h);
+    l->has_last_word =
+        conn_write(l->conn, span_of(bytes, FRAME_HEADER_LEN + w.len)) == ERR_OK;
+    link_end(l, LINK_FAILED, error, why);
+}
+
 /* Step the session over |in|, event by event. */
 static void link_feed(struct link *l, struct span in)
 {
@@ -73,7 +102,7 @@ static void link_feed(struct link *l, struct span in)
                                   &used, &event);
 
         if (e != ERR_OK) {
-            link_end(l, LINK_FAILED, e, session_why(l->session));
+            link_fail(l, e);
             return;
         }
         in = span_after(in, used);
@@ -204,7 +233,7 @@ static void on_link_timer(void *owner)
     if (e == ERR_TIMEOUT) {
         link_end(l, LINK_LOST, e, session_why(l->session));
     } else if (e != ERR_OK) {
-        link_end(l, LINK_FAILED, e, session_why(l->session));
+        link_fail(l, e);
     } else {
         link_look_at_pool(l);
         link_wake(l);
@@ -270,6 +299,9 @@ void link_close(struct link *l, uint64_t linger_us)
         }
         l->has_ended = true;
         session_link_lost(l->session, l->slot, l->loop->now_us);
+    }
+    if (l->has_last_word && linger_us < LAST_WORD_US) {
+        linger_us = LAST_WORD_US;
     }
     loop_flush_cancel(l->loop, &l->flush);
     timer_close(l->timer);

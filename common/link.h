@@ -23,7 +23,7 @@ struct carrier {
 
 enum link_end {
     LINK_LOST,  /* the connection broke or timed out: the session lives on */
-    LINK_FAILED /* the session is dead: session_why() */
+    LINK_FAILED /* the session is dead: session_why(); the peer was told */
 };
 
 struct link_handler {

@@ -23,7 +23,7 @@ struct side {
     struct pool receive, sent;
     uint32_t stream;
     unsigned events, ends, fins, pressed;
-    enum err reset;
+    enum err reset, goaway;
     enum link_end how;
     enum err error;
     uint64_t received, to_send, written;
@@ -106,6 +106,8 @@ static void on_event(void *owner, const struct session_event *event)
         side_data(s, event);
     } else if (event->kind == EVENT_RESET) {
         s->reset = event->code;
+    } else if (event->kind == EVENT_GOAWAY) {
+        s->goaway = event->code;
     }
 }
 
@@ -402,6 +404,8 @@ static void test_a_bad_frame_fails_the_link(void **state)
     assert_int_equal(w.relay.how, LINK_FAILED);
     assert_int_equal(w.relay.error, ERR_PROTOCOL);
     assert_int_equal(w.client.how, LINK_LOST);
+    /* The last thing the peer hears is why. */
+    assert_int_equal(w.client.goaway, ERR_PROTOCOL);
     world_close(&w);
 }
 
