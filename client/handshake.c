@@ -120,6 +120,15 @@ static bool is_signed(struct handshake *h, answer_message *message,
     return keys_verify(h->binding.relay_key, wire_written(&w), signature);
 }
 
+/* What the relay may answer to our LOGIN: PROTOCOL.md, "Login". Our sessions
+ * are not resumed yet: one that says so speaks of bytes we no longer have. */
+static bool fits(const struct welcome *m, const struct login *l)
+{
+    return m->epoch == l->epoch && m->slot == l->slot &&
+           m->minor >= l->minor_min && m->minor <= l->minor_max &&
+           (m->features & ~l->features) == 0 && !m->is_resumed;
+}
+
 static void on_welcome(struct handshake *h, struct span payload)
 {
     struct welcome m;
@@ -131,6 +140,10 @@ static void on_welcome(struct handshake *h, struct span payload)
     }
     if (!is_signed(h, login_relay_message, body, m.signature)) {
         fail_stranger(h);
+        return;
+    }
+    if (!fits(&m, &h->login)) {
+        fail(h, ERR_PROTOCOL, "the relay's WELCOME does not fit our LOGIN");
         return;
     }
     m.software = span_of(NULL, 0);

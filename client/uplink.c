@@ -33,11 +33,11 @@ struct uplink {
     struct handshake *handshake;
     struct timer *redial;
     struct timer *drain;
-    uint32_t epoch;    /* of the newest LOGIN */
-    unsigned attempts; /* dials since the link was lost */
-    uint64_t lost_us;  /* when it was */
+    uint32_t epoch; /* of the newest LOGIN */
+    struct backoff backoff;
     uint64_t renew_us; /* when a used up session ends at the latest */
     bool was_up;
+    bool is_left; /* the relay said GOAWAY on this link */
     bool is_draining;
     bool is_over; /* nothing more is dialled */
 };
@@ -54,12 +54,17 @@ static void tell(struct uplink *u, enum uplink_event event,
 
 static struct tunnel *find_tunnel(struct uplink *u, uint16_t id)
 {
-    for (size_t i = 0; i < u->o.tunnel_count; i++) {
-        if (u->o.tunnels[i].id == id) {
-            return &u->o.tunnels[i];
-        }
-    }
-    return NULL;
+    return tunnel_find(u->o.tunnels, u->o.tunnel_count, id);
+}
+
+/* |t| is shared no more, nor asked for again. */
+static void lose_tunnel(struct uplink *u, struct tunnel *t, enum err error,
+                        const char *why)
+{
+    t->is_over = true;
+    t->url[0] = '\0';
+    tell(u, error == ERR_REPLACED ? UPLINK_REPLACED : UPLINK_REFUSED, t, error,
+         why);
 }
 
 static void check_drained(struct uplink *u)
@@ -100,20 +105,13 @@ static void on_open(struct uplink *u, const struct session_event *event)
 static void on_bound(struct uplink *u, const struct session_event *event)
 {
     struct tunnel *t = find_tunnel(u, event->tunnel);
-    const char *host;
-    size_t len;
+    enum err error = t == NULL ? ERR_ABSENT : tunnel_take_url(t, event->bytes);
 
-    if (t == NULL || event->bytes.len > URL_MAX_LEN) {
-        return;
+    if (error == ERR_OK) {
+        tell(u, UPLINK_URL, t, ERR_OK, "");
+    } else if (error != ERR_ABSENT && !t->is_over) {
+        lose_tunnel(u, t, error, "the relay gave it no https address");
     }
-    memcpy(t->url, event->bytes.data, event->bytes.len);
-    t->url[event->bytes.len] = '\0';
-    host = strstr(t->url, "://");
-    host = host == NULL ? t->url : host + 3;
-    len = strcspn(host, ":/");
-    snprintf(t->local.public_host, sizeof(t->local.public_host), "%.*s",
-             (int)(len < TARGET_HOST_MAX ? len : TARGET_HOST_MAX - 1), host);
-    tell(u, UPLINK_URL, t, ERR_OK, "");
 }
 
 /* REFUSED or UNBOUND. */
@@ -127,10 +125,7 @@ static void on_verdict(struct uplink *u, const struct session_event *event)
     }
     snprintf(why, sizeof(why), "%.*s", (int)event->bytes.len,
              (const char *)event->bytes.data);
-    t->is_over = true;
-    t->url[0] = '\0';
-    tell(u, event->code == ERR_REPLACED ? UPLINK_REPLACED : UPLINK_REFUSED, t,
-         event->code, why);
+    lose_tunnel(u, t, event->code, why);
 }
 
 /* Revoked is final; a relay that shuts down or renews is dialled again. */
@@ -145,6 +140,10 @@ static void on_goaway(struct uplink *u, const struct session_event *event)
         tell(u, UPLINK_DENIED, NULL, event->code, why);
         return;
     }
+    if (u->is_left) {
+        return; /* said once is enough */
+    }
+    u->is_left = true;
     LOG(LOG_INFO, "goaway", log_text("reason", error_name(event->code)),
         log_text("why", why));
     if (event->code == ERR_RENEW) {
@@ -225,8 +224,7 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
 
     LOG(LOG_INFO, "link-down", log_text("reason", error_name(error)),
         log_text("why", why));
-    u->lost_us = loop_now(u->loop);
-    u->attempts = 0;
+    backoff_lost(&u->backoff, loop_now(u->loop));
     if (!u->is_over) {
         tell(u, UPLINK_LOST, NULL, error, why);
     }
@@ -242,15 +240,11 @@ static void bind_all(struct uplink *u)
 {
     for (size_t i = 0; i < u->o.tunnel_count; i++) {
         struct tunnel *t = &u->o.tunnels[i];
-        struct frame_bind b = { .tunnel = t->id };
+        enum err error =
+            t->is_over ? ERR_OK : tunnel_bind(t, u->carrier.session);
 
-        if (t->is_over) {
-            continue;
-        }
-        b.name = span_text(t->label);
-        memcpy(b.tag, t->tag, TARGET_TAG_LEN);
-        if (session_bind(u->carrier.session, &b) != ERR_OK) {
-            LOG(LOG_ERROR, "bind-failed", log_u64("tunnel", t->id));
+        if (error != ERR_OK) {
+            lose_tunnel(u, t, error, session_why(u->carrier.session));
         }
     }
 }
@@ -326,9 +320,13 @@ static void on_handshake(void *owner, const struct handshake_result *r)
     }
     if (err == ERR_OK) {
         u->was_up = true;
-        u->attempts = 0;
+        u->is_left = false;
+        backoff_up(&u->backoff, loop_now(u->loop));
         tell(u, UPLINK_UP, NULL, ERR_OK, "");
         return;
+    }
+    if (err == ERR_PROTOCOL) {
+        drop_session(u); /* whatever it was: not this one again */
     }
     if (is_final(u, err)) {
         u->is_over = true;
@@ -374,8 +372,8 @@ static void renew(struct uplink *u)
         return;
     }
     drop_session(u);
-    u->lost_us = u->loop->now_us;
-    dial(u);
+    backoff_lost(&u->backoff, loop_now(u->loop));
+    dial_later(u);
 }
 
 /* One timer: the next dial, and in a drain the next look at what is left. */
@@ -400,18 +398,15 @@ static void on_redial(void *owner)
 
 static void dial_later(struct uplink *u)
 {
+    uint64_t now_us = loop_now(u->loop);
     uint32_t random;
-    uint64_t outage_us;
 
     if (u->is_over || u->is_draining) {
         check_drained(u);
         return;
     }
     keys_random(&random, sizeof(random));
-    outage_us = loop_now(u->loop) - u->lost_us;
-    timer_set(u->redial, u->loop->now_us +
-                             backoff_delay_us(u->attempts, outage_us, random));
-    u->attempts++;
+    timer_set(u->redial, now_us + backoff_next_us(&u->backoff, now_us, random));
 }
 
 struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
@@ -445,7 +440,7 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
         uplink_free(u);
         return NULL;
     }
-    u->lost_us = loop_now(l);
+    backoff_lost(&u->backoff, loop_now(l));
     dial(u);
     return u;
 }

@@ -6,20 +6,9 @@
 #define CLIENT_UPLINK_H
 
 #include "client/identity.h"
-#include "client/local.h"
+#include "client/tunnel.h"
 
 struct uplink;
-
-/* A tunnel the user asked for. */
-struct tunnel {
-    uint16_t id;
-    bool is_over;                 /* refused or taken away for good */
-    char label[NAME_MAX_LEN + 1]; /* wanted name, "" for a random one */
-    uint8_t tag[TARGET_TAG_LEN];
-    char url[URL_MAX_LEN + 1]; /* "" until bound */
-    char host_header[TARGET_TEXT_MAX];
-    struct local_tunnel local;
-};
 
 enum uplink_event {
     UPLINK_UP,       /* logged in */

@@ -4,8 +4,6 @@
  */
 #include "common/backoff.h"
 
-#include "proto/limits.h"
-
 static uint64_t within(uint64_t bound_us, uint32_t random)
 {
     return bound_us * random / UINT32_MAX;
@@ -21,4 +19,22 @@ uint64_t backoff_delay_us(unsigned attempt, uint64_t outage_us, uint32_t random)
     bound_us = bound_us < REDIAL_FLOOR_US ? REDIAL_FLOOR_US : bound_us;
     bound_us = bound_us > REDIAL_CEILING_US ? REDIAL_CEILING_US : bound_us;
     return within(bound_us, random);
+}
+
+void backoff_up(struct backoff *b, uint64_t now_us)
+{
+    b->up_us = now_us;
+}
+
+void backoff_lost(struct backoff *b, uint64_t now_us)
+{
+    if (b->attempts == 0 || now_us - b->up_us >= BACKOFF_HELD_US) {
+        b->attempts = 0;
+        b->since_us = now_us;
+    }
+}
+
+uint64_t backoff_next_us(struct backoff *b, uint64_t now_us, uint32_t random)
+{
+    return backoff_delay_us(b->attempts++, now_us - b->since_us, random);
 }

@@ -37,11 +37,34 @@ static void test_later_delays_follow_the_outage_within_bounds(void **state)
     }
 }
 
+static void test_a_link_that_did_not_hold_ends_no_outage(void **state)
+{
+    struct backoff b = { 0 };
+    uint64_t now_us = 1000 * US_PER_S;
+
+    (void)state;
+    backoff_up(&b, now_us);
+    backoff_lost(&b, now_us);
+    assert_int_equal(backoff_next_us(&b, now_us, UINT32_MAX), REDIAL_FIRST_US);
+    backoff_up(&b, now_us);
+    now_us += BACKOFF_HELD_US - 1;
+    backoff_lost(&b, now_us);
+    assert_in_range(backoff_next_us(&b, now_us, UINT32_MAX), 3 * US_PER_S,
+                    4 * US_PER_S);
+    backoff_up(&b, now_us);
+    now_us += BACKOFF_HELD_US;
+    backoff_lost(&b, now_us);
+    assert_int_equal(backoff_next_us(&b, now_us, UINT32_MAX), REDIAL_FIRST_US);
+    /* Dials that fail go on counting. */
+    assert_int_equal(backoff_next_us(&b, now_us, UINT32_MAX), REDIAL_FLOOR_US);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_first_delay_is_within_250_ms),
         cmocka_unit_test(test_later_delays_follow_the_outage_within_bounds),
+        cmocka_unit_test(test_a_link_that_did_not_hold_ends_no_outage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
