@@ -61,6 +61,8 @@
 #define STREAM_ID_LAST 0xfffffffeu
 #define TUNNELS_MAX 20u
 #define SLOTS_MAX 2u
+#define BIND_BURST (2 * TUNNELS_MAX)
+#define BIND_EACH_US (1 * US_PER_S)
 
 /* Pools, in bytes. */
 #define RECEIVE_POOL_SESSION (32u * MIB)

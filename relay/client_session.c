@@ -163,6 +163,19 @@ static void replace(struct client_session *s, struct client_session *before,
     client_session_unbind(before, label, ERR_REPLACED, sentence);
 }
 
+/* Each BIND asks the store: a client has its tunnels' worth and some more at
+ * once, and then one a second. */
+static bool binds_too_fast(struct client_session *s)
+{
+    uint64_t now_us = loop_now(&s->worker->loop);
+
+    if (s->binds_us < now_us) {
+        s->binds_us = now_us;
+    }
+    s->binds_us += BIND_EACH_US;
+    return s->binds_us > now_us + BIND_BURST * BIND_EACH_US;
+}
+
 static void take_bind(struct client_session *s, const struct frame_bind *b)
 {
     struct worker *w = s->worker;
@@ -171,6 +184,10 @@ static void take_bind(struct client_session *s, const struct frame_bind *b)
     char label[NAME_MAX_LEN + 1];
     char url[URL_MAX_LEN + 1];
 
+    if (binds_too_fast(s)) {
+        client_session_end(s, ERR_LIMIT, "the client binds too fast");
+        return;
+    }
     if (choose_label(s, b, label) != ERR_OK) {
         return;
     }
@@ -218,6 +235,10 @@ static void take_unbind(struct client_session *s, uint16_t id)
 static void take_goaway(struct client_session *s,
                         const struct session_event *event)
 {
+    if (s->is_leaving) {
+        return; /* said once is enough */
+    }
+    s->is_leaving = true;
     LOG(LOG_INFO, "client-leaves", log_u64("session", s->number),
         log_text("reason", error_name(event->code)),
         log_span("why", event->bytes));

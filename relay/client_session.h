@@ -30,6 +30,8 @@ struct client_session {
     struct tunnel tunnels[TUNNELS_MAX];
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
+    uint64_t binds_us;          /* when its account of BINDs is empty again */
+    bool is_leaving;            /* the client said GOAWAY */
     bool is_over;               /* only waits for free_later */
 };
 
