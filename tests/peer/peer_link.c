@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define CIPHER_MAX (64u * KIB)
+#define TURNS_MAX 16u
+#define LAST_READS 64u
 
 struct peer_link {
     int fd;
@@ -217,18 +219,32 @@ static const char *link_read(struct peer_link *l)
                                   : NULL;
 }
 
+/* Nothing can be sent any more: what came before that is still read. */
+static const char *link_broken(struct peer_link *l)
+{
+    const char *why = NULL;
+
+    for (unsigned i = 0; why == NULL && i < LAST_READS; i++) {
+        why = link_read(l);
+    }
+    return "reset";
+}
+
 void peer_link_ready(struct peer_link *l, short events)
 {
     const char *why = NULL;
+    unsigned turns = 0;
 
     if ((events & (POLLIN | POLLHUP | POLLERR)) != 0) {
         why = link_read(l);
     }
     if (why == NULL && !link_write(l)) {
-        why = "reset";
+        why = link_broken(l);
     }
-    while (why == NULL && l->job != NULL && l->out.len == 0) {
-        why = link_fill(l) && link_write(l) ? NULL : "failed";
+    /* Now and then the other end is heard, however much there is to say. */
+    while (why == NULL && l->job != NULL && l->out.len == 0 &&
+           turns++ < TURNS_MAX) {
+        why = link_fill(l) && link_write(l) ? NULL : link_broken(l);
     }
     if (why != NULL) {
         link_end(l, why);

@@ -18,6 +18,7 @@ import threading
 import time
 
 import frames
+import stage
 import tunnel
 
 WAIT_S = 15.0
@@ -301,8 +302,18 @@ def death(path, call):
             "DIE_AT": str(call)}
 
 
+def seen_connects(path):
+    """The environment of a program whose connect() calls go into |path|."""
+    return {"LD_PRELOAD": program("libsee_connect.so"), "CONNECTS": path}
+
+
 def memory_bytes(child):
-    """What |child| has in memory now (VmRSS)."""
+    """
+    What |child| has in memory now (VmRSS); nothing with a sanitizer, which
+    keeps what was freed.
+    """
+    if stage.is_sanitized():
+        return 0
     with open(f"/proc/{child.process.pid}/status", encoding="ascii") as status:
         return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) * 1024
 
