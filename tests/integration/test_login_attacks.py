@@ -444,7 +444,7 @@ def test_a_relay_whose_date_is_wrong_lets_known_keys_in(stage, shift_s):
     assert visit_by_clock(stage) == 200
     right = stage.relay.env
     stage.relay.stop()
-    stage.relay.env = shifted(right, shift_s)
+    stage.relay.env = shifted(os.environ, shift_s)
     stage.relay.start()
     stage.client.child.wait_for("its URL again", lambda: len(
         stage.client.events("url")) == 2, tunnel.START_S)
@@ -483,7 +483,7 @@ def test_a_relay_that_begins_with_a_wrong_date_says_so_later(shift_s):
         shutil.rmtree(stage.relay.state)
         os.makedirs(stage.relay.state, mode=0o700)
         right = stage.relay.env
-        stage.relay.env = shifted(right, shift_s)
+        stage.relay.env = shifted(os.environ, shift_s)
         stage.relay.start()
         stage.share("odd")
         assert visit_by_clock(stage) == (

@@ -67,7 +67,7 @@ class Relay:
         self.child = None
         # Words before the program's own: limits.
         self.prefix = []
-        self.env = dict(os.environ)
+        self.env = None  # the environment of whoever starts it
 
     def __enter__(self):
         self.start()
