@@ -23,19 +23,32 @@ ZEROS = bytes(65536)
 WAIT_S = 60.0
 
 
+def little(sock):
+    """Let the kernel keep little for |sock|, at both its ends."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+
+
 class BigService:
-    """GET /big is answered with BIG zeros once go() was called, other targets
-    with two bytes at once."""
+    """
+    GET /big is answered with BIG zeros once go() was called; of POST /deaf
+    nothing but the head is read; all else is answered with two bytes at once.
+    """
 
     def __init__(self):
         self.big = 0  # requests for /big so far
         self.sent = 0  # bytes of their answers that the kernel took
         self._is_on = False
         self._ends = False
+        self._hangs_up = False
+        self._deaf = []
         self._left = {}
         self._socks = {}
         self._poll = select.epoll()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        self._listener = socket.socket()
+        little(self._listener)
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(4096)
         self._listener.setblocking(False)
         self.port = self._listener.getsockname()[1]
         self._poll.register(self._listener, select.EPOLLIN)
@@ -57,6 +70,10 @@ class BigService:
         """Send what was asked for."""
         self._is_on = True
 
+    def hang_up(self):
+        """Close the connections whose requests are not read."""
+        self._hangs_up = True
+
     def wait_for(self, count):
         """Wait until |count| requests for /big have come."""
         end = time.monotonic() + WAIT_S
@@ -71,6 +88,8 @@ class BigService:
                 went = True
                 for fd in self._left:
                     self._poll.modify(fd, select.EPOLLOUT)
+            while self._hangs_up and self._deaf:
+                self._drop(self._deaf.pop())
             for fd, events in self._poll.poll(0.05, 64):
                 if fd == self._listener.fileno():
                     self._accept()
@@ -113,6 +132,9 @@ class BigService:
             self._left[fd] = BIG
             self._poll.modify(fd, select.EPOLLOUT if self._is_on else 0)
             self.big += 1
+        elif head.startswith(b"POST /deaf"):
+            self._poll.unregister(fd)
+            self._deaf.append(fd)
         else:
             sock.sendall(SMALL)
 
@@ -120,8 +142,7 @@ class BigService:
 def visit(port, context, name, source):
     """A visitor whose kernel keeps little for it, through its handshake."""
     raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+    little(raw)
     raw.settimeout(WAIT_S)
     raw.bind((source, 0))
     raw.connect(("127.0.0.1", port))
@@ -151,6 +172,19 @@ class Crowd:
             sock = visit(self.port, self.context, self.name, source)
             sock.sendall(request)
             self.held.append(sock)
+
+    def push(self):
+        """Send of endless bodies what goes now; whether anything went."""
+        went = False
+        for sock in self.held:
+            sock.settimeout(0)
+            try:
+                for _ in range(4):
+                    sock.send(ZEROS[:16384])
+                    went = True
+            except OSError:
+                continue  # full, or cut off
+        return went
 
     def leave(self):
         """All go at once."""
