@@ -36,8 +36,10 @@ struct listener {
     listener_fn *fn;
     void *owner;
     int fd;
-    int fd_max;  /* connections get descriptors below it */
-    int waiting; /* one that was accepted at it or above; -1 none */
+    int fd_max;      /* connections get descriptors below it */
+    int waiting;     /* one that was accepted at it or above; -1 none */
+    bool is_resting; /* till the pause is over */
+    bool is_held;    /* by listener_hold() */
     bool is_closed;
     bool is_told;       /* of a trouble that is not over yet */
     uint64_t told_us;   /* when a trouble was last told; 0 never */
@@ -55,6 +57,7 @@ static void listener_pause(struct listener *l, int error)
     uint64_t now_us = loop_now(l->loop);
 
     uv_poll_stop(&l->poll);
+    l->is_resting = true;
     timer_set(l->pause, now_us + PAUSE_US);
     l->paused_us = now_us;
     if (l->is_told || (l->told_us != 0 && now_us - l->told_us < TELL_EACH_US)) {
@@ -113,7 +116,7 @@ static bool listener_pass(struct listener *l, int fd)
     }
     listener_look_if_over(l);
     l->fn(fd, l->owner);
-    return !l->is_closed;
+    return !l->is_closed && !l->is_held;
 }
 
 static void on_listener_waiting(uv_poll_t *poll, int status, int events)
@@ -143,6 +146,10 @@ static void on_listener_rested(void *owner)
     struct listener *l = owner;
     int high = l->waiting;
 
+    l->is_resting = false;
+    if (l->is_held) {
+        return;
+    }
     if (high >= 0) {
         int low = fcntl(high, F_DUPFD_CLOEXEC, 0);
 
@@ -269,6 +276,23 @@ void listener_name(const struct listener *l, struct sockaddr_storage *out)
     memset(out, 0, sizeof(*out));
     if (getsockname(l->fd, (struct sockaddr *)out, &size) != 0) {
         out->ss_family = AF_UNSPEC;
+    }
+}
+
+void listener_hold(struct listener *l)
+{
+    l->is_held = true;
+    uv_poll_stop(&l->poll);
+}
+
+void listener_go_on(struct listener *l)
+{
+    if (!l->is_held) {
+        return;
+    }
+    l->is_held = false;
+    if (!l->is_resting) {
+        on_listener_rested(l);
     }
 }
 

@@ -26,6 +26,10 @@ MUST_CHECK enum err listener_open(struct loop *l, const struct sockaddr *at,
 /* The bound address (port 0 was chosen by the kernel). */
 void listener_name(const struct listener *l, struct sockaddr_storage *out);
 
+/* Accept no more until listener_go_on(): who knocks waits in the kernel. */
+void listener_hold(struct listener *l);
+void listener_go_on(struct listener *l);
+
 /* No call follows. NULL is fine. */
 void listener_close(struct listener *l);
 
