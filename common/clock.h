@@ -7,6 +7,9 @@
 /* Since some fixed moment; never goes back. */
 uint64_t clock_us(void);
 
+/* CPU time of this thread. */
+uint64_t clock_cpu_us(void);
+
 /* Seconds since 1970. */
 int64_t clock_wall_s(void);
 

@@ -1,5 +1,6 @@
 /*
- * Sockets and their options, memory and limits, by the names Linux gives them.
+ * Sockets and their options, memory and limits, and what is known of a thread,
+ * by the names Linux gives them.
  */
 #include "common/platform.h"
 
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,6 +20,8 @@
 #include "proto/limits.h"
 
 #define FREED_KEPT (4u * MIB)
+#define SCHEDSTAT_MAX 80u
+#define NS_PER_US 1000u
 
 static void option_set(int fd, int level, int name, unsigned value)
 {
@@ -137,4 +141,28 @@ uint64_t platform_descriptors(void)
     struct rlimit limit;
 
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+int platform_open_waited(void)
+{
+#ifdef __linux__
+    return open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+#else
+    return -1;
+#endif
+}
+
+uint64_t platform_waited_us(int fd)
+{
+    char text[SCHEDSTAT_MAX];
+    ssize_t len = fd >= 0 ? pread(fd, text, sizeof(text) - 1, 0) : -1;
+    char *second;
+
+    if (len <= 0) {
+        return 0;
+    }
+    text[len] = '\0';
+    /* Nanoseconds on a core, nanoseconds of waiting for one, turns. */
+    second = strchr(text, ' ');
+    return second != NULL ? strtoull(second, NULL, 10) / NS_PER_US : 0;
 }

@@ -40,4 +40,11 @@ void platform_raise_descriptors(void);
 /* How many it may have; 0: not known. */
 uint64_t platform_descriptors(void);
 
+/*
+ * How long this thread has waited for a core while it could have run: a file
+ * to read it from (-1: unknown here) and the time so far, 0 if unknown.
+ */
+int platform_open_waited(void);
+uint64_t platform_waited_us(int fd);
+
 #endif

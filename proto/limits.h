@@ -117,6 +117,15 @@
 #define LOGIN_PENALTY_MAX_US (3600 * US_PER_S)
 #define LOGIN_US (10 * US_PER_S)
 
+/* Arrivals while visitors of that standing are served, or were lately: one
+ * part in so many of their time, so many thousandths of all time at least, and
+ * never more of them in one tick. */
+#define TURNSTILE_SHARE 4u
+#define TURNSTILE_LEAST 20u
+#define TURNSTILE_STANDING_US (1 * US_PER_S)
+#define TURNSTILE_QUIET_US (100 * US_PER_MS)
+#define TURNSTILE_EACH_TICK 32u
+
 /* The client's side of the service. */
 #define LOCAL_IDLE_US (3900 * US_PER_MS)
 #define LOCAL_CONNECT_US (10 * US_PER_S)
