@@ -276,6 +276,9 @@ enum err conn_start_tls(struct conn *c, struct tls_context *context,
     tls_lend_output(t, &c->out);
     c->phase = PHASE_HANDSHAKE;
     conn_resume(c);
+    /* The dear part of a handshake happens now, where its cost is counted. */
+    c->resume_due = false;
+    conn_read_resume(c);
     return ERR_OK;
 }
 

@@ -16,13 +16,16 @@
 
 struct arrival {
     struct arrival *next, *prev;
+    struct arrival *behind,
+        *before; /* in the line of those who said something */
+    bool is_waiting;
     struct worker *worker;
     struct timer *timer;
     struct handoff handoff;
 };
 
-bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
-                struct handoff *out)
+static bool admit(struct worker *w, int fd, const struct conn_options *o,
+                  struct handoff *out)
 {
     struct quota_refusal refusal = { 0 };
     struct visitor_address address;
@@ -48,11 +51,75 @@ bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
     return true;
 }
 
+/* Who is not accepted yet waits in the kernel, and costs nothing. */
+static void hold_doors(struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++) {
+        listener_hold(w->listeners[i]);
+    }
+    for (size_t i = 0; i < w->redirect_count; i++) {
+        listener_hold(w->redirects[i]);
+    }
+}
+
+bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
+                struct handoff *out)
+{
+    bool is_in;
+
+    turnstile_enter(&w->turnstile);
+    is_in = admit(w, fd, o, out);
+    turnstile_leave(&w->turnstile);
+    if (!turnstile_is_open(&w->turnstile)) {
+        hold_doors(w);
+    }
+    return is_in;
+}
+
+/* Unread until its turn: who waits costs no more. */
+static void wait_in_line(struct arrival *a)
+{
+    struct worker *w = a->worker;
+
+    assert(!a->is_waiting);
+    conn_pause(a->handoff.conn);
+    a->is_waiting = true;
+    a->behind = NULL;
+    a->before = w->waiting_last;
+    if (a->before != NULL) {
+        a->before->behind = a;
+    } else {
+        w->waiting = a;
+    }
+    w->waiting_last = a;
+}
+
+static void leave_line(struct arrival *a)
+{
+    struct worker *w = a->worker;
+
+    if (!a->is_waiting) {
+        return;
+    }
+    if (a->before != NULL) {
+        a->before->behind = a->behind;
+    } else {
+        w->waiting = a->behind;
+    }
+    if (a->behind != NULL) {
+        a->behind->before = a->before;
+    } else {
+        w->waiting_last = a->before;
+    }
+    a->is_waiting = false;
+}
+
 /* Free |a|; its connection is somebody else's, or closed, by now. */
 static void forget(struct arrival *a)
 {
     struct worker *w = a->worker;
 
+    leave_line(a);
     timer_close(a->timer);
     if (a->prev != NULL) {
         a->prev->next = a->next;
@@ -120,10 +187,14 @@ static void route(struct arrival *a, const struct tls_hello *hello)
     handoff_visitor(w, &h);
 }
 
+/* The turn of |a|: it is handed on, or may say more. */
 static void read_hello(struct arrival *a)
 {
+    struct worker *w = a->worker;
     struct tls_hello hello;
 
+    leave_line(a);
+    turnstile_enter(&w->turnstile);
     switch (tls_hello_read(conn_input(a->handoff.conn), &hello)) {
     case TLS_HELLO_MORE:
         if (conn_more(a->handoff.conn) != ERR_OK) {
@@ -137,6 +208,30 @@ static void read_hello(struct arrival *a)
         refuse(a, ALERT_DECODE, "", "no TLS ClientHello");
         break;
     }
+    turnstile_leave(&w->turnstile);
+}
+
+static void read_hellos(struct worker *w)
+{
+    while (w->waiting != NULL && turnstile_is_open(&w->turnstile)) {
+        read_hello(w->waiting);
+    }
+}
+
+void edge_let_in(void *worker)
+{
+    struct worker *w = worker;
+
+    read_hellos(w);
+    if (w->waiting != NULL || !turnstile_is_open(&w->turnstile)) {
+        return;
+    }
+    for (size_t i = 0; i < w->listener_count; i++) {
+        listener_go_on(w->listeners[i]);
+    }
+    for (size_t i = 0; i < w->redirect_count; i++) {
+        listener_go_on(w->redirects[i]);
+    }
 }
 
 static void on_arrival_conn(struct conn *c, enum conn_event event, void *owner)
@@ -146,7 +241,8 @@ static void on_arrival_conn(struct conn *c, enum conn_event event, void *owner)
     (void)c;
     switch (event) {
     case CONN_DATA:
-        read_hello(a);
+        wait_in_line(a);
+        read_hellos(a->worker);
         break;
     case CONN_EOF:
     case CONN_DOWN:

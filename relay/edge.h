@@ -14,7 +14,11 @@ struct worker;
 /* A connection came by a listener of |worker| (a struct worker). */
 void edge_accept(int fd, void *worker);
 
-/* Drop the connections whose hello is not whole yet. */
+/* The turnstile of |worker| is open again: look at those who have said
+ * something, the one that has waited longest first, and accept more. */
+void edge_let_in(void *worker);
+
+/* Drop the connections that were not handed on yet. */
 void edge_close_all(struct worker *w);
 
 /*

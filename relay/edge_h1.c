@@ -44,6 +44,7 @@ struct visitor {
     struct quota_hold hold;
     struct visitor_address address;
     uint32_t id;
+    uint64_t since_us; /* accepted */
     enum visitor_state state;
     size_t discarded; /* after our last answer */
     struct exchange exchange;
@@ -239,6 +240,7 @@ static bool take_request(struct visitor *v, size_t used)
     };
     struct error_page page;
 
+    turnstile_served(&v->worker->turnstile, v->since_us);
     if (exchange_start(&v->exchange, &request, &page) == ERR_OK) {
         conn_consume(v->conn, used);
         v->state = VISITOR_EXCHANGE;
@@ -321,6 +323,7 @@ static void take_data(struct visitor *v)
         read_requests(v);
         break;
     case VISITOR_EXCHANGE:
+        turnstile_served(&v->worker->turnstile, v->since_us);
         exchange_conn(&v->exchange, CONN_DATA);
         break;
     case VISITOR_ENDING:
@@ -348,6 +351,7 @@ static void on_visitor_conn(struct conn *c, enum conn_event event, void *owner)
         break;
     case CONN_SENT:
         if (v->state == VISITOR_EXCHANGE) {
+            turnstile_served(&v->worker->turnstile, v->since_us);
             exchange_conn(&v->exchange, event);
         } else if (v->state == VISITOR_ENDING && conn_unsent(v->conn) == 0) {
             timer_set(v->timer, loop_now(&v->worker->loop) + LINGER_US);
@@ -432,6 +436,7 @@ void edge_h1_start(struct worker *w, struct handoff *h)
         goto fail;
     }
     v->hold = h->hold;
+    v->since_us = h->accepted_us;
     v->id = worker_visitor_id(w);
     v->next = w->visitors;
     if (v->next != NULL) {

@@ -170,6 +170,7 @@ static void end_now(struct worker *w)
     }
     admin_close(w->admin);
     signals_close(w->signals);
+    turnstile_deinit(&w->turnstile);
     timer_close(w->refresh);
     timer_close(w->drain);
     w->admin = NULL;
@@ -319,7 +320,8 @@ static enum err open_tables(struct worker *w)
     w->drain = timer_new(&w->loop, on_drain_late, w);
     w->signals = signals_open(&w->loop, on_signal, w);
     if (w->scratch == NULL || w->names == NULL || w->quota == NULL ||
-        w->refresh == NULL || w->drain == NULL || w->signals == NULL) {
+        w->refresh == NULL || w->drain == NULL || w->signals == NULL ||
+        turnstile_init(&w->turnstile, &w->loop, edge_let_in, w) != ERR_OK) {
         return say(ERR_NOMEM, "cannot start", "", error_text(ERR_NOMEM));
     }
     timer_set(w->refresh, w->loop.now_us + CERTS_POLL_US);

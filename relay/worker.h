@@ -12,6 +12,7 @@
 #include "common/timer.h"
 #include "common/tls_context.h"
 #include "proto/pool.h"
+#include "relay/turnstile.h"
 
 struct admin;
 struct certs;
@@ -47,8 +48,10 @@ struct worker {
     size_t listener_count;
     struct listener *redirects[WORKER_LISTENERS_MAX]; /* port 80 */
     size_t redirect_count;
-    struct arrival *arrivals;  /* accepted, ClientHello not whole */
-    struct login_link *logins; /* links before WELCOME */
+    struct turnstile turnstile;             /* what arrivals take of our time */
+    struct arrival *arrivals;               /* accepted, not handed on yet */
+    struct arrival *waiting, *waiting_last; /* of them, to be read */
+    struct login_link *logins;              /* links before WELCOME */
     struct visitor *visitors;
     struct redirect *redirecting; /* connections on port 80 */
     struct client_session *sessions;
