@@ -1,0 +1,108 @@
+"""Two whole houses, and crowds of strangers that are sent to one of them.
+
+Each house is a relay with its client and its service; both run the same
+programs on the same machine. The first is the one that is measured, the
+second is the other victim: what an attack on it costs the machine, it costs
+the visitors of the first house as well.
+"""
+
+import json
+import os
+import subprocess
+import urllib.parse
+
+import children
+import tunnel
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+STRANGER = ("tests", "attacks", "attacks_stranger")
+SERVICE = ("tests", "bench", "bench_service")
+START_S = 10.0
+
+
+def build():
+    """The folder of the programs, with ours made there."""
+    folder = os.environ.setdefault(
+        "SALLYPORT_BUILD", os.path.join(tunnel.ROOT, "build", "release"))
+    subprocess.run(["cmake", "--build", folder, "--target", "attacks"],
+                   check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+class House:
+    """A relay, a client whose name is measured, and one that is idle."""
+
+    def __init__(self, folder, name):
+        self.name = name
+        self.folder = os.path.join(folder, name)
+        os.makedirs(self.folder)
+        port = children.free_port()
+        self.service = children.Child(
+            "service", [os.path.join(os.environ["SALLYPORT_BUILD"], *SERVICE),
+                        str(port)], self.folder)
+        self.relay = tunnel.Relay(self.folder)
+        self.relay.start()
+        self.client = tunnel.Client(self.relay, self.folder, "busy")
+        self.idle = tunnel.Client(self.relay, self.folder, "idle")
+        for client, label in ((self.client, name), (self.idle, "idle-" + name)):
+            client.login()
+            client.http(f"127.0.0.1:{port}", name=label,
+                        options=["--no-probe"])
+        self.url = self.client.url()
+        self.links = self.link_lines()
+
+    @property
+    def host(self):
+        """The name that visitors and strangers ask for."""
+        return urllib.parse.urlsplit(self.url).hostname
+
+    def memory(self):
+        """(relay, client): resident bytes now."""
+        return tuple(resident(child) for child in
+                     (self.relay.child, self.client.child))
+
+    def troubles(self):
+        """What happened to its links, as the programs tell it."""
+        said = [f"{self.name} {client.machine} client: {event}"
+                for client in (self.client, self.idle)
+                for event in ("lost", "retry", "denied")
+                if f'"event":"{event}"' in client.child.output()]
+        return said + [f"{self.name} relay: {line}" for line in
+                       self.link_lines()[len(self.links):]]
+
+    def link_lines(self):
+        """What the relay says of links and sessions."""
+        return [line for line in self.relay.child.errors().split("\n")
+                if " link-" in line or " session-" in line]
+
+
+def resident(child):
+    """The memory of a child, in bytes."""
+    with open(f"/proc/{child.process.pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * PAGE
+
+
+class Crowd:
+    """Strangers, or visitors, of one kind at one house's door."""
+
+    def __init__(self, house, kind, count, address, addresses):
+        argv = [os.path.join(os.environ["SALLYPORT_BUILD"], *STRANGER), kind,
+                str(house.relay.port), house.host, str(count), address,
+                str(addresses)]
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.process.wait()
+
+    def tell(self):
+        """Its counters now."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
