@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/folders.h"
+#include "common/whole.h"
 
 #define KEY_FILE_HEAD "sallyport-key:"
 #define KEY_FILE_MAX 128u
@@ -94,7 +95,7 @@ enum err keys_load(const char *path, struct key_pair *k, const char **why)
 {
     uint8_t text[KEY_FILE_MAX];
     enum err error = ERR_FILE;
-    ssize_t len;
+    ptrdiff_t len;
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
     if (fd < 0 && errno == ENOENT) {
@@ -106,7 +107,7 @@ enum err keys_load(const char *path, struct key_pair *k, const char **why)
         return ERR_FILE;
     }
     if (check_file(fd, why) == ERR_OK) {
-        len = read(fd, text, sizeof(text));
+        len = whole_read(fd, text, sizeof(text));
         *why = len < 0 ? strerror(errno) : "it holds no key of ours";
         if (len > 0) {
             error = parse_file(span_of(text, (size_t)len), k);
@@ -115,13 +116,6 @@ enum err keys_load(const char *path, struct key_pair *k, const char **why)
     }
     (void)close(fd);
     return error;
-}
-
-static bool write_whole(int fd, const char *text)
-{
-    size_t len = strlen(text);
-
-    return write(fd, text, len) == (ssize_t)len && fsync(fd) == 0;
 }
 
 /* Make what is above |path|, and say where that is. */
@@ -175,7 +169,8 @@ enum err keys_store(const char *path, const struct key_pair *k,
                  sizeof(text) - head - 1);
     text[strlen(text) + 1] = '\0';
     text[strlen(text)] = '\n';
-    is_written = fchmod(fd, 0600) == 0 && write_whole(fd, text);
+    is_written = fchmod(fd, 0600) == 0 && whole_write(fd, span_text(text)) &&
+                 fsync(fd) == 0;
     keys_wipe(text, sizeof(text));
     /* Unlike rename(), link() does not replace what is there. */
     if (!is_written || link(part, path) != 0) {

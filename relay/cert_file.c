@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/keys.h"
+#include "common/whole.h"
 
 static enum err failed(char *why, const char *path, const char *text)
 {
@@ -39,8 +40,7 @@ static enum err read_whole(const char *path, uint8_t *out, struct span *text,
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
-    ssize_t got = 0;
-    size_t len = 0;
+    ptrdiff_t got;
     enum err e;
 
     if (fd < 0) {
@@ -50,20 +50,17 @@ static enum err read_whole(const char *path, uint8_t *out, struct span *text,
         (void)close(fd);
         return failed(why, path, "no regular file");
     }
-    do {
-        got = read(fd, out + len, CERT_FILE_MAX - len);
-        len += got > 0 ? (size_t)got : 0;
-    } while ((got > 0 && len < CERT_FILE_MAX) || (got < 0 && errno == EINTR));
+    got = whole_read(fd, out, CERT_FILE_MAX);
     if (got < 0) {
         e = failed_call(why, path, errno);
         (void)close(fd);
         return e;
     }
     (void)close(fd);
-    if (len == CERT_FILE_MAX) {
+    if (got == (ptrdiff_t)CERT_FILE_MAX) {
         return failed(why, path, "too large for a certificate");
     }
-    *text = span_of(out, len);
+    *text = span_of(out, (size_t)got);
     return ERR_OK;
 }
 

@@ -19,6 +19,7 @@
 #include "common/folders.h"
 #include "common/keys.h"
 #include "common/log.h"
+#include "common/whole.h"
 #include "relay/issuer.h"
 
 #define CA_CERT "local-ca.pem"
@@ -53,7 +54,7 @@ static enum err write_file(struct local_ca *ca, const char *path, mode_t mode,
     if (fd < 0) {
         return failed(ca, path, strerror(errno));
     }
-    is_done = fchmod(fd, mode) == 0 && write(fd, bytes, len) == (ssize_t)len &&
+    is_done = fchmod(fd, mode) == 0 && whole_write(fd, span_of(bytes, len)) &&
               fsync(fd) == 0 && rename(part, path) == 0;
     if (!is_done) {
         (void)failed(ca, path, strerror(errno));
@@ -110,7 +111,7 @@ static enum err read_file(struct local_ca *ca, const char *path, enum kind kind,
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     const char *why = NULL;
-    ssize_t got = -1;
+    ptrdiff_t got = -1;
 
     if (fd < 0) {
         int code = errno;
@@ -122,11 +123,11 @@ static enum err read_file(struct local_ca *ca, const char *path, enum kind kind,
         why = unsafe(fd);
     }
     if (why == NULL) {
-        got = read(fd, out, PEM_MAX);
+        got = whole_read(fd, out, PEM_MAX);
         why = got < 0 ? strerror(errno) : "it is too large";
     }
     (void)close(fd);
-    if (got < 0 || got == (ssize_t)PEM_MAX) {
+    if (got < 0 || got == (ptrdiff_t)PEM_MAX) {
         return failed(ca, path, why);
     }
     *len = (size_t)got;
