@@ -236,17 +236,22 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     dial_later(u);
 }
 
-static void bind_all(struct uplink *u)
+/* Memory may be there the next time; what else is wrong stays so. */
+static enum err bind_all(struct uplink *u)
 {
     for (size_t i = 0; i < u->o.tunnel_count; i++) {
         struct tunnel *t = &u->o.tunnels[i];
         enum err error =
             t->is_over ? ERR_OK : tunnel_bind(t, u->carrier.session);
 
+        if (error == ERR_NOMEM) {
+            return error;
+        }
         if (error != ERR_OK) {
             lose_tunnel(u, t, error, session_why(u->carrier.session));
         }
     }
+    return ERR_OK;
 }
 
 static struct session *make_session(struct uplink *u, const struct welcome *m)
@@ -273,25 +278,27 @@ static enum err link_up(struct uplink *u, struct conn *conn,
                                     .on_end = on_link_end,
                                     .on_pressure = on_pressure,
                                     .owner = u };
+    enum err e;
 
     drop_session(u);
     /* Another session numbers its visitors anew. */
     conn_pool_clear(u->world.pool);
     u->carrier.session = make_session(u, m);
-    if (u->carrier.session == NULL) {
-        conn_close(conn, 0);
-        return ERR_NOMEM;
+    if (u->carrier.session != NULL) {
+        u->carrier.links[UPLINK_SLOT] =
+            link_open_adopt(conn, u->carrier.session, UPLINK_SLOT, &handler);
     }
-    u->carrier.links[UPLINK_SLOT] =
-        link_open_adopt(conn, u->carrier.session, UPLINK_SLOT, &handler);
     if (u->carrier.links[UPLINK_SLOT] == NULL) {
         conn_close(conn, 0);
         drop_session(u);
         return ERR_NOMEM;
     }
-    bind_all(u);
     link_wake(u->carrier.links[UPLINK_SLOT]);
-    return ERR_OK;
+    e = bind_all(u);
+    if (e != ERR_OK) {
+        drop_session(u);
+    }
+    return e;
 }
 
 /* Errors that another try will not mend. */
