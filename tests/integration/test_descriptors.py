@@ -19,7 +19,7 @@ import stage as stages
 HARD = 64
 SOFT = 24
 LIMITS = ["prlimit", f"--nofile={SOFT}:{HARD}"]
-CALM_S = 2.0
+CALM_S = 1.0
 
 
 def limits(child):
@@ -115,7 +115,7 @@ def test_a_client_without_descriptors_keeps_its_link(stage):
     visitors = [raw_visitor.open_to(stage.url, stage.ca) for _ in range(40)]
     try:
         for visitor in visitors:
-            visitor.ask("/slow?ms=2000")
+            visitor.ask("/slow?ms=1000")
         statuses = [visitor.answer().status for visitor in visitors]
     finally:
         for visitor in visitors:

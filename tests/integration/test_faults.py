@@ -7,18 +7,13 @@ and again, while bodies go both ways; descriptors and leaks at the end.
 FAULTS_ALL=1: many more of the calls.
 """
 
-import hashlib
-import http.client
-import json
 import os
 
 import faults
-import pattern
 import pytest
 import stage as stages
+from fault_house import BACK_S, FaultHouse
 
-BODY = 400_000
-BACK_S = 20.0
 ALL = os.environ.get("FAULTS_ALL") == "1"
 BOTH = ("relay", "client")
 
@@ -50,84 +45,10 @@ def skips(call):
     return (0, 1)
 
 
-def descriptors(child):
-    """What |child| holds open."""
-    folder = f"/proc/{child.process.pid}/fd"
-    return [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
-
-
-class House:
-    """A stage whose programs do as they are told to."""
-
-    def __init__(self):
-        self.stage = stages.Stage()
-        self.orders = {who: faults.Faults(self.stage.folder, who + ".faults")
-                       for who in BOTH}
-        self.before = []
-
-    def __enter__(self):
-        self.stage.relay.prefix = self.orders["relay"].prefix
-        self.stage.__enter__()
-        self.stage.client.prefix = self.orders["client"].prefix
-        self.stage.share("faults", ["--no-probe"])
-        self.before = [descriptors(child) for child in self._children()]
-        return self
-
-    def __exit__(self, *_):
-        try:
-            for orders in self.orders.values():
-                orders.disarm()
-            # The idle connections to the service go after some seconds.
-            stages.eventually("end of descriptors", self._has_no_more, BACK_S)
-        finally:
-            self.stage.__exit__()
-
-    def _children(self):
-        return self.stage.relay.child, self.stage.client.child
-
-    def _has_no_more(self):
-        return all(len(descriptors(child)) <= len(before) for child, before
-                   in zip(self._children(), self.before))
-
-    def exchange(self):
-        """A body up and one down; whether both went well."""
-        done = [self._attempt(self._upload), self._attempt(self._download)]
-        assert all(child.is_running() for child in self._children())
-        return all(done)
-
-    def _attempt(self, exchange):
-        visitor = self.stage.visitor(BACK_S)
-        try:
-            return exchange(visitor)
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            visitor.close()
-
-    @staticmethod
-    def _upload(visitor):
-        visitor.request("POST", "/upload", b"".join(pattern.blocks(BODY)))
-        response = visitor.getresponse()
-        body = response.read()
-        if response.status == 200:
-            assert json.loads(body) == {
-                "bytes": BODY, "sha256": pattern.sha256(BODY)}
-        return response.status == 200
-
-    @staticmethod
-    def _download(visitor):
-        visitor.request("GET", f"/download?bytes={BODY}")
-        response = visitor.getresponse()
-        body = response.read()
-        if response.status == 200:
-            assert hashlib.sha256(body).hexdigest() == pattern.sha256(BODY)
-        return response.status == 200
-
-
 @pytest.fixture(name="house", scope="module")
 def house_of_faults():
     """One for all: what a fault leaves behind meets the next."""
-    with House() as house:
+    with FaultHouse() as house:
         yield house
 
 

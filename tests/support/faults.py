@@ -22,6 +22,7 @@ import tunnel
 
 CALLS = ("none", "read", "write", "accept", "connect", "socket", "open",
          "fsync", "alloc")
+TARGETS = ("sockets", "files", "ours", "all")
 ORDERS = struct.Struct("=8I")
 EVER = 2 ** 32 - 1
 
@@ -38,16 +39,36 @@ def library():
     return folder, path
 
 
+@functools.lru_cache(maxsize=2)
+def tls_code(name):
+    """Where BoringSSL's code that allocates lies in a program of ours."""
+    done = subprocess.run(
+        ["nm", "-S", "--defined-only", tunnel.program(name)], check=True,
+        capture_output=True, text=True)
+    symbols = [line.split() for line in done.stdout.split("\n")]
+    code = [(int(words[0], 16), int(words[1], 16), words[3])
+            for words in symbols if len(words) == 4 and words[2] in "tT"]
+    # Linked behind all that is ours; what the compiler moved to the front as
+    # unlikely does not allocate.
+    ours = max(at for at, _, symbol in code
+               if symbol in ("chunk_new", "conn_new", "session_new"))
+    theirs = [(at, at + size) for at, size, symbol in code if at > ours and
+              symbol.startswith(("OPENSSL_", "CRYPTO_", "ERR_", "_Z"))]
+    return min(theirs)[0], max(end for _, end in theirs)
+
+
 class Faults:
     """The orders for one program."""
 
-    def __init__(self, folder, name="faults"):
-        path = os.path.join(folder, name)
+    def __init__(self, folder, program="sallyport-relay"):
+        path = os.path.join(folder, program + ".faults")
         with open(path, "wb") as out:
             out.write(bytes(ORDERS.size))
+        begin, end = tls_code(program)
         with open(path, "r+b") as shared:
             self._memory = mmap.mmap(shared.fileno(), ORDERS.size)
-        self.prefix = ["env", f"LD_PRELOAD={library()[1]}", f"FAULTS={path}"]
+        self.prefix = ["env", f"LD_PRELOAD={library()[1]}", f"FAULTS={path}",
+                       f"FAULTS_TLS={begin:x}-{end:x}"]
 
     def _get(self):
         return ORDERS.unpack(self._memory[:ORDERS.size])
@@ -60,7 +81,7 @@ class Faults:
         self.disarm()
         number = 0 if error == "short" else getattr(errno, error)
         self._memory[4:ORDERS.size] = struct.pack(
-            "=7I", ("sockets", "files").index(on), number, skip, count, every,
+            "=7I", TARGETS.index(on), number, skip, count, every,
             0, 0)
         self._memory[:4] = struct.pack("=I", CALLS.index(call))
 
