@@ -91,6 +91,14 @@ static void test_how_full_a_pool_is_says_who_goes(void **state)
     assert_int_equal(session_shed_rule(4000), SHED_LARGEST);
 }
 
+static void test_each_rule_has_its_sentence(void **state)
+{
+    (void)state;
+    assert_string_equal(session_shed_why(SHED_NONE), "");
+    assert_non_null(strstr(session_shed_why(SHED_STALLED), "short"));
+    assert_non_null(strstr(session_shed_why(SHED_LARGEST), "full"));
+}
+
 static void test_nobody_goes_below_three_quarters(void **state)
 {
     struct house *h = *state;
@@ -248,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_how_full_a_pool_is_says_who_goes),
+        CASE(test_each_rule_has_its_sentence),
         CASE(test_nobody_goes_below_three_quarters),
         CASE(test_a_full_pool_sheds_the_largest_holder),
         CASE(test_a_pool_above_counts_as_well),
