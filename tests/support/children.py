@@ -7,6 +7,7 @@ ended with its group, however the test ends.
 import atexit
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +15,9 @@ import time
 
 import calm
 
+LOCAL_PORTS = "/proc/sys/net/ipv4/ip_local_port_range"
+PORTS = 65536
+LOWEST_PORT = 20000  # browsers refuse some below
 POLL_S = 0.02
 STOP_S = 15.0
 
@@ -21,10 +25,20 @@ _running = []
 
 
 def free_port():
-    """A port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """
+    A port of the loopback address that nobody uses now, and that the kernel
+    gives to nobody who does not ask for it: a program that is told to listen
+    there can, and can again.
+    """
+    with open(LOCAL_PORTS, encoding="ascii") as text:
+        highest = int(text.read().split()[0])
+    if highest <= LOWEST_PORT:
+        highest = PORTS
+    while True:
+        port = random.randrange(LOWEST_PORT, highest)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def descendants(pid):
