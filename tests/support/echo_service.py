@@ -6,6 +6,8 @@ GET  /ws          WebSocket: every message comes back
 GET  /ws/voice    WebSocket: counts messages; `report` gets gaps and counts
 GET  /ws/events   WebSocket: ?count=&ms= messages, one every ms
 GET  /events      event stream: ?count=&ms= events, one every ms
+GET  /steps       event stream: ?count= events, each but the first one for a
+                  POST /step
 *    /echo        the body comes back as it arrives, chunked
 *    /upload      the body's length and SHA-256
 GET  /download    ?bytes=N of tests/support/pattern.py; &chunked=1
@@ -35,6 +37,7 @@ import pattern  # noqa: E402
 import web_server  # noqa: E402
 
 SEEN_MAX = 500
+STEP_S = 60.0
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                     "echo_page.html")
 
@@ -45,6 +48,7 @@ class Echo:
     def __init__(self):
         self.seen = collections.deque(maxlen=SEEN_MAX)
         self.gone = 0
+        self.may_step = asyncio.Semaphore(0)
 
     def note(self, request):
         """Keep a request's head, but not those that ask for the heads."""
@@ -69,6 +73,20 @@ class Echo:
         self.seen.clear()
         self.gone = 0
         await request.reply(204)
+
+    async def steps(self, request):
+        """Server-sent events, each when it is asked for."""
+        await request.start_chunked("text/event-stream")
+        for number in range(request.number("count", 20)):
+            if number:
+                await asyncio.wait_for(self.may_step.acquire(), STEP_S)
+            await request.send(f"data: {number}\n\n".encode())
+        await request.finish()
+
+    async def step(self, request):
+        """Ask for the next event of /steps."""
+        self.may_step.release()
+        await request.reply(200, b"yes\n")
 
     async def endless(self, request):
         """Send until nobody listens; a visitor that leaves is counted."""
@@ -216,6 +234,7 @@ def make_server():
         ("GET", "/"): page, ("GET", "/ws"): ws_echo,
         ("GET", "/ws/voice"): ws_voice, ("GET", "/ws/events"): ws_events,
         ("GET", "/events"): events, ("GET", "/status"): status,
+        ("GET", "/steps"): state.steps, ("POST", "/step"): state.step,
         ("GET", "/slow"): slow, ("GET", "/early"): early,
         ("GET", "/trailers"): trailers, ("GET", "/short"): short,
         ("GET", "/endless"): state.endless, ("GET", "/seen"): state.seen_heads,
