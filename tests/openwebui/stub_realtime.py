@@ -140,13 +140,14 @@ class Realtime:
         self.calls = []
 
     def noted(self):
-        """For each call: frames, bytes, the longest gap, turns, answers."""
+        """For each call: its frames and their pace, turns, answers."""
         out = []
         for note in self.calls:
             times = note["times"]
             gaps = [1000 * (b - a) for a, b in zip(times, times[1:])]
             out.append({"frames": len(times), "bytes": note["bytes"],
                         "gap_ms_max": max(gaps, default=0),
+                        "frames_a_second": 1000 * len(gaps) / max(1, sum(gaps)),
                         "turns": note["turns"], "answers": note["answers"],
                         "closed": note["closed"]})
         return out
