@@ -52,6 +52,7 @@ struct orders {
     _Atomic uint32_t every;  /* and of these every such one fails */
     _Atomic uint32_t seen;   /* calls so far */
     _Atomic uint32_t failed; /* of these, made to fail */
+    _Atomic uint32_t held;   /* allocations of ours that were not freed yet */
 };
 
 static struct orders *orders;
@@ -94,6 +95,9 @@ __attribute__((constructor)) static void preload_start(void)
     at = mmap(NULL, sizeof(*orders), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     (void)close(fd);
     orders = at == MAP_FAILED ? NULL : at;
+    if (orders != NULL) {
+        orders->held = 0;
+    }
 }
 
 /* Whether this |call| is to fail. */
@@ -294,13 +298,25 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *p, size_t size);
 
-/* Whether an allocation for the code at |caller| is to fail. */
-static bool no_memory(const void *caller)
+void __libc_free(void *p);
+
+/* Who asks for memory. */
+enum asker { OTHERS, TLS, OURS };
+
+static enum asker asker_of(const void *caller)
 {
     uintptr_t at = (uintptr_t)caller;
 
-    if (at < own_begin || at >= own_end ||
-        (at >= tls_begin && at < tls_end && orders->on != ON_ALL) ||
+    if (orders == NULL || at < own_begin || at >= own_end) {
+        return OTHERS;
+    }
+    return at >= tls_begin && at < tls_end ? TLS : OURS;
+}
+
+/* Whether an allocation for |asker| is to fail. */
+static bool no_memory(enum asker asker)
+{
+    if (asker == OTHERS || (asker == TLS && orders->on != ON_ALL) ||
         !strikes(CALL_ALLOC)) {
         return false;
     }
@@ -308,19 +324,100 @@ static bool no_memory(const void *caller)
     return true;
 }
 
+/* What is held: addresses in a table, each at its place or behind it. */
+#define HELD_SLOTS (1u << 18)
+
+static uintptr_t held[HELD_SLOTS];
+static atomic_flag held_lock = ATOMIC_FLAG_INIT;
+
+static size_t place_of(uintptr_t p)
+{
+    return (size_t)((p >> 4) * 0x9e3779b97f4a7c15u >> 46) % HELD_SLOTS;
+}
+
+static void *note_held(void *p, enum asker asker)
+{
+    if (p == NULL || asker != OURS || orders->held > HELD_SLOTS / 2) {
+        return p;
+    }
+    while (atomic_flag_test_and_set(&held_lock)) {
+    }
+    size_t at = place_of((uintptr_t)p);
+
+    while (held[at] != 0) {
+        at = (at + 1) % HELD_SLOTS;
+    }
+    held[at] = (uintptr_t)p;
+    orders->held++;
+    atomic_flag_clear(&held_lock);
+    return p;
+}
+
+/* Take out |at|, and close the gap for those that stand behind their place. */
+static void held_remove(size_t at)
+{
+    size_t next = (at + 1) % HELD_SLOTS;
+
+    while (held[next] != 0) {
+        size_t place = place_of(held[next]);
+
+        if ((next - place) % HELD_SLOTS >= (next - at) % HELD_SLOTS) {
+            held[at] = held[next];
+            at = next;
+        }
+        next = (next + 1) % HELD_SLOTS;
+    }
+    held[at] = 0;
+    orders->held--;
+}
+
+static void note_freed(void *p)
+{
+    if (p == NULL || orders == NULL || orders->held == 0) {
+        return;
+    }
+    while (atomic_flag_test_and_set(&held_lock)) {
+    }
+    size_t at = place_of((uintptr_t)p);
+
+    while (held[at] != 0 && held[at] != (uintptr_t)p) {
+        at = (at + 1) % HELD_SLOTS;
+    }
+    if (held[at] != 0) {
+        held_remove(at);
+    }
+    atomic_flag_clear(&held_lock);
+}
+
 void *malloc(size_t size)
 {
-    return no_memory(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+    enum asker asker = asker_of(__builtin_return_address(0));
+
+    return no_memory(asker) ? NULL : note_held(__libc_malloc(size), asker);
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return no_memory(__builtin_return_address(0)) ? NULL
-                                                  : __libc_calloc(count, size);
+    enum asker asker = asker_of(__builtin_return_address(0));
+
+    return no_memory(asker) ? NULL
+                            : note_held(__libc_calloc(count, size), asker);
 }
 
 void *realloc(void *p, size_t size)
 {
-    return no_memory(__builtin_return_address(0)) ? NULL
-                                                  : __libc_realloc(p, size);
+    enum asker asker = asker_of(__builtin_return_address(0));
+    void *other = no_memory(asker) ? NULL : __libc_realloc(p, size);
+
+    if (other != NULL) {
+        note_freed(p);
+        note_held(other, asker);
+    }
+    return other;
+}
+
+void free(void *p)
+{
+    note_freed(p);
+    __libc_free(p);
 }

@@ -23,8 +23,10 @@ import tunnel
 CALLS = ("none", "read", "write", "accept", "connect", "socket", "open",
          "fsync", "alloc")
 TARGETS = ("sockets", "files", "ours", "all")
-ORDERS = struct.Struct("=8I")
+ORDERS = struct.Struct("=9I")
 EVER = 2 ** 32 - 1
+# The C++ runtime's, for exceptions that nobody throws.
+HELD_AT_END = 1
 
 
 @functools.lru_cache(maxsize=1)
@@ -80,7 +82,7 @@ class Faults:
         """
         self.disarm()
         number = 0 if error == "short" else getattr(errno, error)
-        self._memory[4:ORDERS.size] = struct.pack(
+        self._memory[4:32] = struct.pack(
             "=7I", TARGETS.index(on), number, skip, count, every,
             0, 0)
         self._memory[:4] = struct.pack("=I", CALLS.index(call))
@@ -98,3 +100,8 @@ class Faults:
     def failed(self):
         """How often it failed since arm()."""
         return self._get()[7]
+
+    @property
+    def held(self):
+        """Allocations that the program holds; HELD_AT_END after its end."""
+        return self._get()[8]
