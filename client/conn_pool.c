@@ -52,9 +52,10 @@ static void on_timer(void *owner)
 {
     struct conn_pool *p = owner;
 
-    while (p->list.next != &p->list &&
-           p->list.next->expires_us <= p->loop->now_us) {
-        drop(p->list.next);
+    for (struct idle *i = p->list.next, *next;
+         i != &p->list && i->expires_us <= p->loop->now_us; i = next) {
+        next = i->next;
+        drop(i);
     }
     set_timer(p);
 }
@@ -102,10 +103,11 @@ void conn_pool_free(struct conn_pool *p)
 
 void conn_pool_clear(struct conn_pool *p)
 {
-    while (p->list.next != &p->list) {
-        drop(p->list.next);
+    for (struct idle *i = p->list.next, *next; i != &p->list; i = next) {
+        next = i->next;
+        drop(i);
     }
-    set_timer(p);
+    timer_set(p->timer, UINT64_MAX);
 }
 
 static struct idle *find(struct conn_pool *p, uint16_t tunnel,

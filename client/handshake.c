@@ -56,13 +56,14 @@ void handshake_cancel(struct handshake *h)
     handshake_free(h);
 }
 
-/* Tell the owner how it ended; |h| is gone after it. */
+/* Tell the owner how it ended, |welcome| if well; |h| is gone after it. */
 static void finish(struct handshake *h, enum err error,
                    const struct welcome *welcome)
 {
     struct handshake_result result = { .error = error, .why = h->why };
 
-    if (error == ERR_OK) {
+    assert((error == ERR_OK) == (welcome != NULL));
+    if (welcome != NULL) {
         result.conn = h->conn;
         result.welcome = *welcome;
         h->conn = NULL;

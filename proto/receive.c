@@ -21,6 +21,7 @@ static enum err breach(struct session *s, const char *why)
 static enum err find(struct session *s, const struct slot *slot, uint32_t id,
                      struct stream **st)
 {
+    *st = NULL;
     if (id > slot->highest) {
         return breach(s, "a frame for a stream that was never opened");
     }

@@ -163,7 +163,6 @@ static void h1_write_final(struct wire_writer *w, const struct head *h,
     if (framing == BODY_UNKNOWN && to->version == 10) {
         *body = (struct h1_body){ .mode = H1_BODY_CLOSE };
         closes |= !has_none;
-        framing = BODY_NONE;
     } else {
         *body =
             h1_body_of(framing, h->framing == BODY_LENGTH ? h->body_len : 0);

@@ -171,7 +171,6 @@ static void carry(struct work *w, struct pair_end *from, struct pair_end *to)
         on_event(w, &event);
     }
     while (session_pop_writable(to->session, &stream) != NULL) {
-        continue;
     }
 }
 

@@ -112,7 +112,7 @@ static void prepare(struct load *l, char **argv)
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
     l->to.sin_family = AF_INET;
-    l->to.sin_port = htons((uint16_t)atoi(argv[2]));
+    l->to.sin_port = htons((uint16_t)strtol(argv[2], NULL, 10));
     if (inet_pton(AF_INET, argv[1], &l->to.sin_addr) != 1) {
         die(argv[1]);
     }

@@ -333,7 +333,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     memset(block, 'x', sizeof(block));
-    listener = listen_on((uint16_t)atoi(argv[1]));
+    listener = listen_on((uint16_t)strtol(argv[1], NULL, 10));
     service_init(&service, listener);
     for (;;) {
         int count = epoll_wait(service.poll, events, EVENTS, -1);

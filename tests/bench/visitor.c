@@ -278,10 +278,8 @@ void visitor_turn(struct load *l, struct visitor *v)
     while (result > 0 && !v->is_done) {
         result = visitor_receive(l, v);
     }
-    if (result < 0) {
-        visitor_failed(l, v);
-    } else if (!v->is_connecting && !v->is_done && v->request_sent == 0 &&
-               visitor_send(l, v) != 0) {
+    if (result < 0 || (!v->is_connecting && !v->is_done &&
+                       v->request_sent == 0 && visitor_send(l, v) != 0)) {
         visitor_failed(l, v);
     }
 }

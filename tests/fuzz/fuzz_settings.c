@@ -151,6 +151,7 @@ static void check_printed(const struct sample *s)
         abort();
     }
     again.items = s->items;
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding is 0 */
     assert(memcmp(&again, s, sizeof(again)) == 0);
 }
 
@@ -165,6 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         abort();
     }
     assert(strcmp(e.text, other.text) == 0);
+    /* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): padding is 0 */
     assert(memcmp(&whole, &single, sizeof(whole)) == 0);
     if (error == ERR_OK) {
         check_values(&whole);

@@ -34,7 +34,7 @@ static void count_one(void)
     }
     count = lseek(fd, 0, SEEK_END);
     (void)close(fd);
-    if (count == atoll(at)) {
+    if (count == strtoll(at, NULL, 10)) {
         (void)raise(SIGKILL);
     }
 }

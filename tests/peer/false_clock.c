@@ -14,7 +14,7 @@ static long long shift_s(void)
 {
     const char *text = getenv("FALSE_CLOCK_S");
 
-    return text == NULL ? 0 : atoll(text);
+    return text == NULL ? 0 : strtoll(text, NULL, 10);
 }
 
 static int real_clock(clockid_t clock, struct timespec *out)

@@ -81,7 +81,8 @@ static int tcp_to(const char *port,
                   int (*fn)(int, const struct sockaddr *, socklen_t))
 {
     struct sockaddr_in at = { .sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)atoi(port)),
+                              .sin_port =
+                                  htons((uint16_t)strtol(port, NULL, 10)),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int result = fd < 0 ? -1 : fn(fd, (struct sockaddr *)&at, sizeof(at));

@@ -37,6 +37,7 @@ static unsigned total_shed;
 static void on_abort(int number)
 {
     char line[80];
+    /* NOLINTNEXTLINE(bugprone-signal-handler): it was our own abort() */
     int len = snprintf(line, sizeof(line), "sim: failed with SIM_SEED=%llu\n",
                        running_seed);
 

@@ -98,21 +98,23 @@ void body_out_begin(struct body_out *b, const struct body_cut *cut)
 /* One chunk of at most |room| bytes with its framing. */
 static size_t put_chunk(struct body_out *b, uint8_t *to, size_t room)
 {
+    static const char last[5] = { '0', '\r', '\n', '\r', '\n' };
     uint64_t most = 1 + plan_dice(b->cut.start, b->sent) % CHUNK_MAX;
     size_t len;
     size_t used;
     const uint8_t *bytes;
 
     if (b->sent == b->cut.len) {
-        memcpy(to, "0\r\n\r\n", 5);
+        memcpy(to, last, sizeof(last));
         b->is_done = true;
-        return 5;
+        return sizeof(last);
     }
     most = most < room - 24 ? most : room - 24;
     bytes = piece(&b->cut, b->sent, most, &len);
     used = (size_t)snprintf((char *)to, room, "%zx\r\n", len);
     memcpy(to + used, bytes, len);
-    memcpy(to + used + len, "\r\n", 2);
+    to[used + len] = '\r';
+    to[used + len + 1] = '\n';
     b->sent += len;
     return used + len + 2;
 }

@@ -10,7 +10,8 @@
 #include "common/listener.h"
 #include "common/timer.h"
 
-#define TEST_US (10 * US_PER_S)
+/* So long that only what hangs reaches it, under valgrind too. */
+#define TEST_US (60 * US_PER_S)
 
 /* One end of a connection and what happened to it. */
 struct end {
@@ -34,6 +35,9 @@ struct end {
     enum err error;      /* CONN_DOWN's */
 };
 
+/* After so many bytes the pattern begins anew. */
+#define WORLD_PATTERN_LEN 65536u
+
 struct world {
     struct loop loop;
     struct listener *listener;
@@ -42,6 +46,7 @@ struct world {
     struct tls_context *client_tls;
     struct end server, client;
     bool timed_out;
+    uint8_t pattern[WORLD_PATTERN_LEN];
 };
 
 void world_open(struct world *w);

@@ -8,6 +8,7 @@
 
 #include "common/conn_private.h"
 #include "tests/support/conn_world.h"
+#include "tests/support/slower.h"
 
 static void test_plain_bytes_arrive_in_order_both_ways(void **state)
 {
@@ -15,15 +16,15 @@ static void test_plain_bytes_arrive_in_order_both_ways(void **state)
 
     (void)state;
     world_open(&w);
-    w.client.to_send = 20 * MIB;
-    w.server.to_send = 15 * MIB + 3;
+    w.client.to_send = slower_mib(20);
+    w.server.to_send = slower_mib(15) + 3;
     w.client.shuts = true;
     w.server.shuts = true;
     world_connect(&w, 0);
     world_until(&w, &w.server.eof);
     world_until(&w, &w.client.eof);
-    assert_int_equal(w.server.received, 20 * MIB);
-    assert_int_equal(w.client.received, 15 * MIB + 3);
+    assert_int_equal(w.server.received, slower_mib(20));
+    assert_int_equal(w.client.received, slower_mib(15) + 3);
     assert_true(w.server.is_clean);
     assert_int_equal(w.client.up, 1);
     assert_int_equal(w.server.up, 0);
@@ -37,16 +38,16 @@ static void test_tls_bytes_arrive_in_order_both_ways(void **state)
     (void)state;
     world_open(&w);
     world_tls(&w);
-    w.client.to_send = 9 * MIB + 1;
-    w.server.to_send = 20 * MIB;
+    w.client.to_send = slower_mib(9) + 1;
+    w.server.to_send = slower_mib(20);
     w.client.shuts = true;
     w.server.shuts = true;
     w.client.takes = true;
     world_connect(&w, TEST_US);
     world_until(&w, &w.server.eof);
     world_until(&w, &w.client.eof);
-    assert_int_equal(w.server.received, 9 * MIB + 1);
-    assert_int_equal(w.client.received, 20 * MIB);
+    assert_int_equal(w.server.received, slower_mib(9) + 1);
+    assert_int_equal(w.client.received, slower_mib(20));
     assert_true(w.server.is_clean);
     assert_true(w.client.is_clean);
     assert_int_equal(w.client.up, 1);
@@ -173,7 +174,7 @@ static void test_a_pause_holds_back_the_sender(void **state)
             world_tls(&w);
         }
         w.server.pauses = true;
-        w.client.to_send = 64 * MIB;
+        w.client.to_send = slower_mib(64);
         world_connect(&w, 0);
         while (w.server.data == 0 || conn_unsent(w.client.conn) < WRITE_BATCH) {
             world_step(&w);
@@ -185,7 +186,7 @@ static void test_a_pause_holds_back_the_sender(void **state)
         assert_true(before <= FRAME_PAYLOAD_MAX);
         w.server.pauses = false;
         conn_resume(w.server.conn);
-        while (w.server.received < 64 * MIB) {
+        while (w.server.received < slower_mib(64)) {
             world_step(&w);
         }
         world_close(&w);
@@ -198,10 +199,10 @@ static void test_plain_bytes_in_bulk_wait_for_their_owner(void **state)
 
     (void)state;
     world_open(&w);
-    w.client.to_send = 8 * MIB;
+    w.client.to_send = slower_mib(8);
     w.client.shuts = true;
     world_connect(&w, 0);
-    while (w.server.received < 1 * MIB || !w.server.conn->is_bulk) {
+    while (w.server.received < slower_mib(1) || !w.server.conn->is_bulk) {
         world_step(&w);
     }
     while (w.server.eof == 0) {
@@ -209,7 +210,7 @@ static void test_plain_bytes_in_bulk_wait_for_their_owner(void **state)
         w.server.leaves = true;
         world_step(&w);
     }
-    assert_int_equal(w.server.received, 8 * MIB);
+    assert_int_equal(w.server.received, slower_mib(8));
     assert_int_equal(w.server.largest, FRAME_PAYLOAD_MAX);
     assert_null(w.server.conn->cipher);
     world_close(&w);
@@ -240,7 +241,7 @@ static void test_a_burst_grows_while_the_kernel_takes_all(void **state)
     }
     /* Nobody reads, so it does not take all any more. */
     w.server.pauses = true;
-    w.client.to_send = 64 * MIB;
+    w.client.to_send = slower_mib(64);
     end_write(&w.client);
     while (conn_burst(w.client.conn) > WRITE_BATCH) {
         world_poll(&w);

@@ -14,8 +14,9 @@
 #include "common/dial.h"
 #include "common/listener.h"
 #include "common/timer.h"
+#include "tests/support/slower.h"
 
-#define TEST_US (10 * US_PER_S)
+#define TEST_US (60 * US_PER_S)
 
 struct phone {
     struct loop loop;
@@ -86,7 +87,7 @@ static void phone_open(struct phone *p)
     assert_int_equal(tls_context_link_server(&p->server_tls), ERR_OK);
     assert_int_equal(tls_context_link_client(&p->client_tls), ERR_OK);
     p->watchdog = timer_new(&p->loop, on_watchdog, p);
-    timer_set(p->watchdog, p->loop.now_us + TEST_US);
+    timer_set(p->watchdog, p->loop.now_us + TEST_US * slower_times());
 }
 
 /* Listen on |at|; the port, 0 when that address cannot be had. */
@@ -160,26 +161,47 @@ static void test_addresses_and_local_names_need_no_resolver(void **state)
     }
 }
 
-static void test_a_refusal_goes_on_to_the_next_address(void **state)
+/* How long it takes to dial |host| where only ::1 listens; 0: nothing does. */
+static uint64_t dial_us(const char *host)
 {
     struct phone p;
     uint16_t port;
     uint64_t begun;
+    uint64_t took = 0;
 
-    (void)state;
     phone_open(&p);
     port = phone_listen(&p, "[::1]:0");
-    if (port == 0) {
-        phone_close(&p);
-        skip();
+    if (port != 0) {
+        begun = loop_now(&p.loop);
+        phone_dial(&p, host, port, TEST_US);
+        phone_wait(&p);
+        assert_int_equal(p.error, ERR_OK);
+        took = loop_now(&p.loop) - begun;
     }
-    begun = p.loop.now_us;
-    phone_dial(&p, "localhost", port, TEST_US);
-    phone_wait(&p);
-    assert_int_equal(p.error, ERR_OK);
-    /* At once, not after the 250 ms that silence gets. */
-    assert_true(p.loop.now_us - begun < 200 * US_PER_MS);
     phone_close(&p);
+    return took;
+}
+
+static void test_a_refusal_goes_on_to_the_next_address(void **state)
+{
+    uint64_t straight = UINT64_MAX;
+    uint64_t refused = UINT64_MAX;
+
+    (void)state;
+    /* At once, not after the 250 ms that silence gets. The fastest of some
+     * dials each, because other programs run as well. */
+    for (unsigned i = 0;
+         i < 10 && (i == 0 || refused >= straight + 200 * US_PER_MS); i++) {
+        uint64_t one = dial_us("::1");
+        uint64_t two = one == 0 ? 0 : dial_us("localhost");
+
+        if (one == 0) {
+            skip();
+        }
+        straight = one < straight ? one : straight;
+        refused = two < refused ? two : refused;
+    }
+    assert_true(refused < straight + 200 * US_PER_MS);
 }
 
 /* A socket on 127.0.0.1 that takes connections and says nothing. */

@@ -11,8 +11,9 @@
 #include "common/link.h"
 #include "common/listener.h"
 #include "common/timer.h"
+#include "tests/support/slower.h"
 
-#define TEST_US (20 * US_PER_S)
+#define TEST_US (60 * US_PER_S)
 #define TUNNEL 1u
 
 struct side {
@@ -251,7 +252,7 @@ static void world_open(struct world *w)
     side_open(w, &w->relay, SESSION_RELAY);
     side_open(w, &w->client, SESSION_CLIENT);
     w->watchdog = timer_new(&w->loop, on_watchdog, w);
-    timer_set(w->watchdog, w->loop.now_us + TEST_US);
+    timer_set(w->watchdog, w->loop.now_us + TEST_US * slower_times());
 }
 
 static void world_step(struct world *w)
@@ -326,16 +327,16 @@ static void test_a_stream_crosses_whole_in_both_directions(void **state)
 
     (void)state;
     world_open(&w);
-    w.relay.to_send = 8 * MIB + 5;
-    w.client.to_send = 12 * MIB + 1;
+    w.relay.to_send = slower_mib(8) + 5;
+    w.client.to_send = slower_mib(12) + 1;
     world_dial(&w);
     world_stream(&w);
     side_write(&w.relay);
     while (w.relay.fins == 0 || w.client.fins == 0) {
         world_step(&w);
     }
-    assert_int_equal(w.client.received, 8 * MIB + 5);
-    assert_int_equal(w.relay.received, 12 * MIB + 1);
+    assert_int_equal(w.client.received, slower_mib(8) + 5);
+    assert_int_equal(w.relay.received, slower_mib(12) + 1);
     assert_int_equal(w.relay.ends + w.client.ends, 0);
     world_close(&w);
 }
@@ -370,7 +371,7 @@ static void test_closing_within_an_event_is_the_end(void **state)
 
     (void)state;
     world_open(&w);
-    w.relay.to_send = 1 * MIB;
+    w.relay.to_send = slower_mib(1);
     w.client.closes_on_data = true;
     world_dial(&w);
     world_stream(&w);
@@ -417,7 +418,7 @@ static void test_a_full_pool_is_told_at_once(void **state)
     world_open(&w);
     w.client.receive.max = 100 * KIB;
     w.client.is_deaf = true;
-    w.relay.to_send = 1 * MIB;
+    w.relay.to_send = slower_mib(1);
     world_dial(&w);
     world_stream(&w);
     side_write(&w.relay);

@@ -160,7 +160,7 @@ static void test_an_ack_lets_data_go_on(void **state)
 static void test_a_log_that_does_not_move_ends_the_link(void **state)
 {
     struct pair *p = *state;
-    struct session_event event;
+    struct session_event event = { .kind = EVENT_NONE };
     enum err error = ERR_OK;
 
     (void)open_stream(p);
@@ -277,7 +277,7 @@ static void test_an_idle_sessions_stuck_log_sets_the_deadline(void **state)
     struct session *client = p->client.session;
     uint64_t sent_us = p->now_us;
     struct frame_bind bind = { .tunnel = 2 };
-    struct session_event event;
+    struct session_event event = { .kind = EVENT_NONE };
     enum err error;
 
     assert_int_equal(session_bind(client, &bind), ERR_OK);

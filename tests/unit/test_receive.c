@@ -132,8 +132,8 @@ static void test_binds_past_the_limit_are_the_owners_to_refuse(void **state)
 {
     struct pair *p = *state;
 
-    for (uint16_t id = 100; id < 100 + 2 * TUNNELS_MAX; id++) {
-        assert_int_equal(feed(p->relay.session, bind_frame(id)).kind,
+    for (unsigned id = 100; id < 100 + 2 * TUNNELS_MAX; id++) {
+        assert_int_equal(feed(p->relay.session, bind_frame((uint16_t)id)).kind,
                          EVENT_BIND);
     }
 }

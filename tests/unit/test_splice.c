@@ -407,7 +407,7 @@ static void test_a_splice_may_be_freed_at_any_event(void **state)
         "HTTP/1.1 200 OK\r\n\r\nhi",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz",
         "nonsense",
-        SWITCHING,
+        (SWITCHING),
     };
     struct splice_world *w = *state;
 
