@@ -109,7 +109,7 @@ static void send_binds(struct house *h, size_t *sent)
     } while (n > 0);
 }
 
-static void test_a_client_that_reads_no_answer_loses_its_session(void **state)
+static void test_a_client_that_binds_without_end_loses_its_session(void **state)
 {
     struct house *h = *state;
     size_t sent = 0;
@@ -121,8 +121,6 @@ static void test_a_client_that_reads_no_answer_loses_its_session(void **state)
         uv_run(&h->worker.loop.uv, UV_RUN_NOWAIT);
         assert_true(turns++ < TURNS_MAX);
     }
-    /* Not before its queue was full. */
-    assert_true(turns > 1);
 }
 
 static void test_a_session_that_ends_gives_all_back(void **state)
@@ -144,7 +142,7 @@ static void test_a_session_that_ends_gives_all_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_a_client_that_reads_no_answer_loses_its_session),
+        CASE(test_a_client_that_binds_without_end_loses_its_session),
         CASE(test_a_session_that_ends_gives_all_back),
     };
 
