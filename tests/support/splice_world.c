@@ -13,6 +13,7 @@
 #define RECV_MAX (1u * MIB)
 #define TURNS_MAX 200000u
 #define TURNS_QUIET 30u
+#define QUIET_US (10 * US_PER_MS)
 
 /* --- raw ends -------------------------------------------------------------*/
 
@@ -308,12 +309,31 @@ void splice_world_until_got(struct splice_world *w, struct splice_peer *peer,
     }
 }
 
+void splice_world_until_eof(struct splice_world *w, struct splice_peer *peer)
+{
+    unsigned turns = 0;
+
+    while (!peer->has_eof) {
+        if (!world_turn(w)) {
+            (void)usleep(50);
+        }
+        turns++;
+        assert(turns <= TURNS_MAX);
+    }
+}
+
 void splice_world_settle(struct splice_world *w)
 {
     unsigned quiet = 0;
+    uint64_t moved_us = loop_now(&w->loop);
 
-    while (quiet < TURNS_QUIET) {
-        quiet = world_turn(w) ? 0 : quiet + 1;
+    /* Loopback is slow to deliver while other programs keep the cores. */
+    while (quiet < TURNS_QUIET || loop_now(&w->loop) < moved_us + QUIET_US) {
+        quiet++;
+        if (world_turn(w)) {
+            quiet = 0;
+            moved_us = loop_now(&w->loop);
+        }
         (void)usleep(100);
     }
 }

@@ -53,6 +53,8 @@ void splice_world_until(struct splice_world *w, const unsigned *what);
 /* Till |peer| has got |len| bytes. */
 void splice_world_until_got(struct splice_world *w, struct splice_peer *peer,
                             size_t len);
+/* Till |peer| has been told the end. */
+void splice_world_until_eof(struct splice_world *w, struct splice_peer *peer);
 /* Till nothing moves any more. */
 void splice_world_settle(struct splice_world *w);
 
