@@ -29,6 +29,7 @@ WRONG = ("AUTH", "the invitation is wrong, used up or expired; ask the "
          "relay's operator for a new one")
 LONG_BODY = 20000000000
 CUT_S = 8
+STEP = 3 if stages.is_sanitized() else 1  # of the deaths that are tried
 FAST = ["address-rate: 100000", "address-burst: 100000"]
 
 
@@ -318,7 +319,7 @@ def at_once(house, logins):
 def test_an_invitation_for_one_lets_one_in(stage):
     """Checks: of four keys at once one; one key four times at once counts
     once."""
-    for turn in range(5):
+    for turn in range(2 if stages.is_sanitized() else 5):
         invitation = peers.invited(stage.relay, f"race-{turn}")
         keys = [peers.Key() for _ in range(4)]
         answers = at_once(stage, [(key, invitation) for key in keys])
@@ -355,7 +356,7 @@ def test_a_relay_that_dies_while_it_redeems_counts_once(stage, peer):
     """Checks: SIGKILL before each write and sync there is, in turn."""
     relay, armed = peers.relay_key(stage.relay), None
     deaths = 0
-    for call in range(1, 60):
+    for call in range(1, 60, STEP):
         stage.relay.kill()
         armed = os.path.join(stage.relay.state, f"armed-{call}")
         stage.relay.env = dict(os.environ, **peers.death(armed, call))
@@ -377,14 +378,14 @@ def test_a_relay_that_dies_while_it_redeems_counts_once(stage, peer):
         stage.relay.env = dict(os.environ)
         stage.relay.start()
         check_counted_once(stage, peer, key, invitation, f"death-{call}")
-    assert deaths >= 5
-    assert call < 59
+    assert deaths * STEP >= 5
+    assert call < 56
 
 
 def test_a_client_that_dies_while_it_redeems_is_let_in(stage):
     """Checks: SIGKILL before each write and sync, then the same command."""
     deaths = 0
-    for call in range(1, 60):
+    for call in range(1, 60, STEP):
         name = f"killed-{call}"
         client = tunnel.Client(stage.relay, stage.folder, name)
         invitation = stage.relay.invite(name)
@@ -404,8 +405,8 @@ def test_a_client_that_dies_while_it_redeems_is_let_in(stage):
         assert done.returncode == 0, done.stderr
         assert stored(stage, "SELECT uses_left FROM invitations"
                       f" WHERE name = '{name}'") == 0
-    assert deaths >= 5
-    assert call < 59
+    assert deaths * STEP >= 5
+    assert call < 56
 
 
 def shifted(env, shift_s):
