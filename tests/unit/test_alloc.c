@@ -26,11 +26,17 @@ struct ends {
     uint64_t now_us;
 };
 
+/* What all sessions here are charged to: empty when they are gone. */
+static struct pool receive_pool = { .max = UINT64_MAX };
+static struct pool sent_pool = { .max = UINT64_MAX };
+
 static struct session *new_session(enum session_role role)
 {
     struct session_options o = { .role = role,
                                  .own = limits,
                                  .peer = limits,
+                                 .receive_pool = &receive_pool,
+                                 .sent_pool = &sent_pool,
                                  .receive_max = RECEIVE_POOL_SESSION };
     struct session *s = session_new(&o, 1000);
 
@@ -87,13 +93,26 @@ static bool carry(struct ends *e, struct session *from, struct session *to,
     return true;
 }
 
+/* Carry everything both ways; false when one is dead. */
+static bool settle(struct ends *e)
+{
+    bool is_alive;
+
+    do {
+        is_alive = carry(e, e->client, e->relay, false) &&
+                   carry(e, e->relay, e->client, true);
+        e->now_us += ACK_DELAY_US;
+    } while (is_alive && (session_has_output(e->relay, 0) ||
+                          session_has_output(e->client, 0)));
+    return is_alive;
+}
+
 static void play(struct ends *e)
 {
     static uint8_t head[HEAD_MAX / 2];
     struct frame_bind bind = { .tunnel = 1 };
     struct frame_open open = pair_open(1);
     uint32_t id;
-    bool is_alive;
 
     if (session_bind(e->client, &bind) != ERR_OK ||
         session_open(e->relay, &open, span_of(head, sizeof(head)), false,
@@ -101,13 +120,14 @@ static void play(struct ends *e)
         session_open(e->relay, &open, span_text("get"), true, &id) != ERR_OK) {
         return;
     }
-    do {
-        is_alive = carry(e, e->client, e->relay, false) &&
-                   carry(e, e->relay, e->client, true);
-        e->now_us += ACK_DELAY_US;
-    } while (is_alive && (session_has_output(e->relay, 0) ||
-                          session_has_output(e->client, 0)));
+    if (!settle(e)) {
+        return;
+    }
     session_reset(e->relay, id, ERR_CANCEL);
+    if (settle(e) && session_goaway(e->relay, ERR_SHUTDOWN,
+                                    span_text("good bye")) == ERR_OK) {
+        (void)settle(e);
+    }
 }
 
 static void test_every_allocation_may_fail(void **state)
@@ -129,6 +149,8 @@ static void test_every_allocation_may_fail(void **state)
         has_failed = fail_alloc_stop();
         session_free(e.relay);
         session_free(e.client);
+        assert_int_equal(receive_pool.used, 0);
+        assert_int_equal(sent_pool.used, 0);
     }
     assert_true(count > 20);
 }
