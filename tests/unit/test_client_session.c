@@ -16,6 +16,7 @@
 #include "relay/worker.h"
 
 #define TURNS_MAX 100000u
+#define ANSWERS_MAX 100000u /* far more than wait for a peer */
 #define STREAMS 16u
 
 struct house {
@@ -123,6 +124,30 @@ static void test_a_client_that_binds_without_end_loses_its_session(void **state)
     }
 }
 
+static void test_an_answer_that_finds_no_room_ends_the_session(void **state)
+{
+    struct house *h = *state;
+    struct session *s = h->worker.sessions->carrier.session;
+    struct frame_verdict verdict = { .tunnel = 2,
+                                     .code = ERR_LIMIT,
+                                     .sentence = span_text("full") };
+    enum err e = ERR_OK;
+
+    make_bind(h);
+    /* What the link says at its start leaves first. */
+    uv_run(&h->worker.loop.uv, UV_RUN_NOWAIT);
+    uv_run(&h->worker.loop.uv, UV_RUN_NOWAIT);
+    for (unsigned i = 0; i < ANSWERS_MAX && e == ERR_OK; i++) {
+        e = session_refuse(s, &verdict);
+    }
+    assert_int_equal(e, ERR_LIMIT);
+    assert_int_equal(send(h->client, h->frame, h->frame_len, 0), h->frame_len);
+    for (unsigned i = 0; i < TURNS_MAX && h->worker.sessions != NULL; i++) {
+        uv_run(&h->worker.loop.uv, UV_RUN_NOWAIT);
+    }
+    assert_null(h->worker.sessions);
+}
+
 static void test_a_session_that_ends_gives_all_back(void **state)
 {
     struct house *h = *state;
@@ -143,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_client_that_binds_without_end_loses_its_session),
+        CASE(test_an_answer_that_finds_no_room_ends_the_session),
         CASE(test_a_session_that_ends_gives_all_back),
     };
 
