@@ -158,6 +158,7 @@ int main(int argc, char **argv)
     if (connections == 0 || visitors == NULL) {
         fprintf(stderr, "usage: bench_probe HOST PORT NAME|- "
                         "MODE SIZE CONNECTIONS SECONDS\n");
+        free(visitors);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);

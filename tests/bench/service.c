@@ -284,6 +284,7 @@ static void accept_all(struct service *s, int listener)
         }
         p->fd = fd;
         p->service = s;
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): epoll hands it back */
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
         epoll_ctl(s->poll, EPOLL_CTL_ADD, fd, &event);
     }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "common/invitation.h"
 
@@ -109,7 +110,7 @@ static void test_a_host_that_steers_a_terminal_is_refused(void **state)
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         struct invitation made = sample();
 
-        strcpy(made.host, hosts[i]);
+        (void)snprintf(made.host, sizeof(made.host), "%s", hosts[i]);
         invitation_encode(&made, text, sizeof(text));
         assert_int_equal(invitation_decode(span_text(text), &got, &why),
                          ERR_SETTINGS);

@@ -135,7 +135,7 @@ static void test_without_descriptors_who_knocks_waits(void **state)
     struct door d = { .count = 0 };
     struct sockaddr_storage at;
     struct rlimit before, small;
-    int visitors[3], used[LIMIT];
+    int visitors[3], used[LIMIT] = { 0 };
     unsigned used_count;
     const char *why;
 

@@ -77,7 +77,7 @@ static void test_a_long_value_is_cut_and_the_line_still_ends(void **state)
     LOG(LOG_INFO, "x", log_text("a", text), log_text("b", text),
         log_text("c", text), log_text("d", text));
     line = line_read();
-    assert_true(line[strlen(line) - 1] == '\n');
+    assert_string_equal(strchr(line, '\n'), "\n");
 }
 
 static void test_lines_above_the_level_are_not_written(void **state)

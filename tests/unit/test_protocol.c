@@ -142,7 +142,7 @@ static void test_the_frames_are_those_of_the_document(void **state)
 {
     (void)state;
     for (unsigned type = 0; type < 256; type++) {
-        struct table_row row;
+        struct table_row row = { .count = 0 };
         char first[8];
 
         (void)snprintf(first, sizeof(first), "0x%02x", type);
@@ -166,7 +166,7 @@ static void test_the_errors_are_those_of_the_document(void **state)
     (void)state;
     for (uint16_t code = 0; error_is_wire((enum err)code); code++) {
         enum err e = error_from_wire(code);
-        struct table_row row;
+        struct table_row row = { .count = 0 };
 
         if (e == ERR_PROTOCOL && code != ERR_PROTOCOL) {
             continue; /* no such number */
@@ -182,7 +182,7 @@ static void test_the_errors_are_those_of_the_document(void **state)
 /* The second cell of the row |first| of section 14 is |value|. */
 static void check_limit(const char *first, const char *value)
 {
-    struct table_row row;
+    struct table_row row = { .count = 0 };
 
     find_row("## 14 Limits", first, &row);
     assert_string_equal(row.cells[1], value);

@@ -94,8 +94,8 @@ static void test_a_frame_for_a_stream_that_is_over_is_dropped(void **state)
     event = feed(p->client.session,
                  bytes_frame(2, FRAME_DATA, 0, span_text("late")));
     assert_int_equal(event.kind, EVENT_NONE);
-    event = feed(p->client.session, bytes_number(2, FRAME_WINDOW, 5, 4));
-    event = feed(p->client.session, bytes_number(2, FRAME_RESET, 5, 2));
+    (void)feed(p->client.session, bytes_number(2, FRAME_WINDOW, 5, 4));
+    (void)feed(p->client.session, bytes_number(2, FRAME_RESET, 5, 2));
     session_stats(p->client.session, &stats);
     assert_int_equal(stats.dropped_frames, 3);
     /* But it counts for the position: OPEN 8+19+3, DATA, WINDOW, RESET. */
