@@ -329,9 +329,9 @@ void conn_resume(struct conn *c)
     conn_go_on(c);
 }
 
-enum err conn_more(struct conn *c)
+enum err conn_more(struct conn *c, size_t most)
 {
-    TRY(conn_read_more(c));
+    TRY(conn_read_more(c, most));
     conn_go_on(c);
     return ERR_OK;
 }

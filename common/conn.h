@@ -77,11 +77,11 @@ void conn_resume(struct conn *c);
 
 /*
  * What is left in conn_input() is not enough: read on and add to it. CONN_DATA
- * comes when it has grown. ERR_LIMIT when CONN_MORE_MAX bytes are there,
- * ERR_NOMEM; nothing has changed then.
+ * comes when it has grown. ERR_LIMIT when |most| bytes are there, ERR_NOMEM;
+ * nothing has changed then.
  */
-#define CONN_MORE_MAX FRAME_PAYLOAD_MAX
-MUST_CHECK enum err conn_more(struct conn *c);
+#define CONN_MORE_MAX FRAME_PAYLOAD_MAX /* where it is to be a frame */
+MUST_CHECK enum err conn_more(struct conn *c, size_t most);
 
 /*
  * With TLS: give CONN_DATA for every record as it was written (up to

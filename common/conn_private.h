@@ -33,6 +33,7 @@ struct conn {
     bool is_reading; /* libuv reads */
     bool is_paused;  /* the owner wants no more for now */
     bool wants_more; /* conn_more() was called for what |in| holds */
+    size_t more_max; /* with what bound */
     bool keeps_records;
     bool is_bulk; /* the last read was a chunk full of plain bytes or more */
     bool has_eof;
@@ -94,7 +95,7 @@ void conn_read_resume(struct conn *c);
 
 /* conn_more(), conn_take_input() and, for conn_start_tls(), what is unread
  * becomes cipher input. */
-MUST_CHECK enum err conn_read_more(struct conn *c);
+MUST_CHECK enum err conn_read_more(struct conn *c, size_t most);
 struct chunk *conn_read_take(struct conn *c);
 MUST_CHECK enum err conn_read_into_tls(struct conn *c);
 

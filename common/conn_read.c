@@ -55,9 +55,10 @@ static struct chunk *read_target(struct conn *c)
 static size_t read_room(const struct conn *c, const struct chunk *target)
 {
     size_t room = chunk_room(target);
+    size_t most = c->wants_more ? c->more_max : FRAME_PAYLOAD_MAX;
 
-    if (!c->keeps_records && target->len + room > FRAME_PAYLOAD_MAX) {
-        room = FRAME_PAYLOAD_MAX - target->len;
+    if (!c->keeps_records && target->len + room > most) {
+        room = most - target->len;
     }
     return room;
 }
@@ -376,18 +377,18 @@ void conn_read_resume(struct conn *c)
     conn_read_update(c);
 }
 
-enum err conn_read_more(struct conn *c)
+enum err conn_read_more(struct conn *c, size_t most)
 {
     struct chunk *left = c->in;
     size_t capacity;
     struct chunk *larger;
 
     assert(left != NULL && left->len > 0);
-    if (left->len >= CONN_MORE_MAX) {
+    if (left->len >= most) {
         return ERR_LIMIT;
     }
     if (left == c->loop->spare || chunk_room(left) == 0) {
-        capacity = left->len < MORE_FIRST / 2 ? MORE_FIRST : CONN_MORE_MAX;
+        capacity = left->len < MORE_FIRST / 2 ? MORE_FIRST : most;
         larger = chunk_new(capacity);
         if (larger == NULL) {
             return ERR_NOMEM;
@@ -400,6 +401,7 @@ enum err conn_read_more(struct conn *c)
         c->in = larger;
     }
     c->wants_more = true;
+    c->more_max = most;
     return ERR_OK;
 }
 

@@ -217,7 +217,8 @@ static bool splice_take_raw(struct splice *s)
  * a little, so that its end is noticed. */
 static void splice_watch(struct splice *s)
 {
-    if (conn_input(s->conn).len > 0 && conn_more(s->conn) != ERR_OK) {
+    if (conn_input(s->conn).len > 0 &&
+        conn_more(s->conn, CONN_MORE_MAX) != ERR_OK) {
         conn_pause(s->conn);
     }
 }

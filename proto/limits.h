@@ -98,6 +98,7 @@
 
 /* The edge. */
 #define HELLO_MAX (16u * KIB)
+#define HELLO_BYTES_MAX (HELLO_MAX + 64u * 5u) /* with its records' headers */
 #define HANDSHAKE_US (10 * US_PER_S)
 #define REQUEST_HEAD_US (10 * US_PER_S)
 #define KEEP_ALIVE_US (75 * US_PER_S)

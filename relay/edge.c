@@ -197,7 +197,7 @@ static void read_hello(struct arrival *a)
     turnstile_enter(&w->turnstile);
     switch (tls_hello_read(conn_input(a->handoff.conn), &hello)) {
     case TLS_HELLO_MORE:
-        if (conn_more(a->handoff.conn) != ERR_OK) {
+        if (conn_more(a->handoff.conn, HELLO_BYTES_MAX) != ERR_OK) {
             refuse(a, ALERT_DECODE, "", "the ClientHello is too long");
         }
         break;

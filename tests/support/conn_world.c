@@ -66,7 +66,7 @@ static void end_data(struct end *e)
         return;
     }
     if (conn_input(e->conn).len < e->asks_for) {
-        assert_int_equal(conn_more(e->conn), ERR_OK);
+        assert_int_equal(conn_more(e->conn, CONN_MORE_MAX), ERR_OK);
         return;
     }
     if (e->closes_on_data) {
