@@ -47,6 +47,13 @@ ATTACKS = {
     "slow bodies": Attack("body", 300, "127.1.8.1", 6, 280, 49152, 16384),
 }
 
+# One address and what it may take by default (design 3.2).
+MANY = 5000
+MANY_AT = "127.2.0.1"
+CONNECTIONS_MOST = 1000
+MANY_S = 60.0
+OTHERS = 20
+
 
 def bound_of(signs):
     """
@@ -156,6 +163,42 @@ class Scene:
         troubles = self.victim.troubles() + self.other.troubles()
         self.tally.check(f"{name}: the clients keep their links",
                          not troubles, "; ".join(troubles))
+
+
+def check_many(tally, scene):
+    """Checks: one address that wants 5,000 connections."""
+    house = scene.victim
+    most = 0
+
+    def full():
+        nonlocal most
+        most = max(most, crowd.tell()["held"])
+        return most >= CONNECTIONS_MOST
+
+    with houses.Crowd(house, "idle", MANY, MANY_AT, 1) as crowd:
+        stage.eventually("a full account", full, MANY_S)
+        with houses.Crowd(house, "visit", OTHERS, "127.9.2.1",
+                          OTHERS) as others:
+            stage.eventually("answers for other addresses", lambda:
+                             others.tell()["answered"] >= 10 * OTHERS, MANY_S)
+            told = others.tell()
+        time.sleep(1.0)
+        full()
+        said = crowd.tell()
+        memory = house.memory()
+    tally.check(f"{MANY} from one address: {CONNECTIONS_MOST} are let in",
+                most == CONNECTIONS_MOST, f"{most} of {said['opened']} tries")
+    tally.check(f"{MANY} from one address: what is over is refused",
+                said["refused"] > 0 and said["ended"] == 0,
+                f"{said['refused']} refused, {said['ended']} of them later")
+    tally.check(f"{MANY} from one address: others come in and are answered",
+                told["settled"] >= OTHERS and told["ended"] == 0,
+                f"{told['settled']} of {OTHERS}, {told['answered']} answers")
+    more = memory[0] - scene.calm[0]
+    bound = SLACK + CONNECTIONS_MOST * ATTACKS["idle TLS"].relay_each
+    tally.check(f"{MANY} from one address: memory of the relay is bounded",
+                more <= bound, f"{more / MIB:.1f} of {bound / MIB:.1f} MiB more")
+    scene.check_links(f"{MANY} from one address")
 
 
 def check_sound(tally, *all_houses):
