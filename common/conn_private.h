@@ -35,12 +35,14 @@ struct conn {
     bool wants_more; /* conn_more() was called for what |in| holds */
     size_t more_max; /* with what bound */
     bool keeps_records;
-    bool is_bulk; /* the last read was a chunk full of plain bytes or more */
+    bool has_enough; /* for |read_tick|: the next tick goes on reading */
     bool has_eof;
     bool eof_is_clean;
     bool resume_due;  /* look at what was left, at the end of this tick */
     struct chunk *in; /* unread bytes; the loop's spare during CONN_DATA */
-    uint8_t *cipher;  /* what a pause left undecrypted, or of a plain batch */
+    struct chunk_queue ahead; /* plain bytes behind |in| */
+    int ahead_status;         /* of reading on after them, libuv's */
+    uint8_t *cipher;          /* what a pause left undecrypted */
     size_t cipher_len;
     size_t cipher_used;
     uint64_t read_tick; /* in which |read_bytes| were read */
@@ -89,6 +91,27 @@ void conn_socket_tune(struct conn *c);
 
 /* Start or stop libuv's reading as the state of |c| wants it. */
 void conn_read_update(struct conn *c);
+
+/* Whether the owner would take more now. */
+bool conn_read_is_wanted(const struct conn *c);
+
+/* Where received bytes go, behind what conn_more() left or into the spare
+ * (NULL without memory), and how many of them may. */
+struct chunk *conn_read_target(struct conn *c);
+size_t conn_read_room(const struct conn *c, const struct chunk *target);
+
+/* CONN_DATA with |chunk|, and what the owner left of it kept. */
+void conn_read_give(struct conn *c, struct chunk *chunk);
+
+/* A read has filled a chunk of plain bytes: read on into more of them, to
+ * |ahead|. How many bytes. */
+size_t conn_ahead_read(struct conn *c);
+
+/* Give |ahead| out, as long as the owner takes it. */
+void conn_ahead_give(struct conn *c);
+
+/* Move all of |ahead| to |out|; how many bytes. */
+size_t conn_ahead_move(struct conn *c, uint8_t *out);
 
 /* Give out what was left unread, then go on. */
 void conn_read_resume(struct conn *c);

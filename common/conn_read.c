@@ -1,9 +1,9 @@
 /*
  * What comes into a connection. Plain bytes are read straight into the loop's
- * spare chunk, so that the owner can take them without a copy; TLS, and plain
- * bytes that come faster than a chunk at a time, are read into the loop's
- * cipher buffer and decrypted or copied from there into the spare chunk. A
- * connection holds a buffer of its own only for what its owner left unread.
+ * spare chunk, so that the owner can take them without a copy (and into more
+ * of them in bulk: conn_ahead.c); TLS is read into the loop's cipher buffer
+ * and decrypted from there into the spare chunk. A connection holds a buffer
+ * of its own only for what its owner left unread.
  */
 #include "common/conn_private.h"
 
@@ -13,11 +13,7 @@
 #define COPY_BELOW (4u * KIB)
 #define MORE_FIRST (4u * KIB)
 
-/* As many plain bytes as fill whole chunks. A copy of them costs less than a
- * call of the kernel for each chunk, with the acknowledgement it makes. */
-#define PLAIN_BATCH (READ_BATCH - READ_BATCH % FRAME_PAYLOAD_MAX)
-
-static bool read_is_wanted(const struct conn *c)
+bool conn_read_is_wanted(const struct conn *c)
 {
     switch (c->phase) {
     case PHASE_HANDSHAKE:
@@ -35,7 +31,7 @@ static bool read_is_wanted(const struct conn *c)
 }
 
 /* Where received bytes go: behind what conn_more() left, or the spare. */
-static struct chunk *read_target(struct conn *c)
+struct chunk *conn_read_target(struct conn *c)
 {
     struct chunk *left = c->in;
 
@@ -52,7 +48,7 @@ static struct chunk *read_target(struct conn *c)
 }
 
 /* How many of them a chunk may get. */
-static size_t read_room(const struct conn *c, const struct chunk *target)
+size_t conn_read_room(const struct conn *c, const struct chunk *target)
 {
     size_t room = chunk_room(target);
     size_t most = c->wants_more ? c->more_max : FRAME_PAYLOAD_MAX;
@@ -94,7 +90,7 @@ static void read_keep_left(struct conn *c)
     }
 }
 
-static void read_give(struct conn *c, struct chunk *chunk)
+void conn_read_give(struct conn *c, struct chunk *chunk)
 {
     c->in = chunk;
     c->wants_more = false;
@@ -133,7 +129,7 @@ static enum tls_status read_handshake(struct conn *c)
 /* Decrypt a chunk full, or one record of it, and give it out. */
 static enum tls_status read_decrypt(struct conn *c)
 {
-    struct chunk *target = read_target(c);
+    struct chunk *target = conn_read_target(c);
     enum tls_status status = TLS_OK;
     size_t before;
 
@@ -142,18 +138,18 @@ static enum tls_status read_decrypt(struct conn *c)
         return TLS_WANT_INPUT;
     }
     before = target->len;
-    while (status == TLS_OK && read_room(c, target) > 0) {
+    while (status == TLS_OK && conn_read_room(c, target) > 0) {
         size_t len;
 
-        status =
-            tls_read(c->tls, chunk_tail(target), read_room(c, target), &len);
+        status = tls_read(c->tls, chunk_tail(target), conn_read_room(c, target),
+                          &len);
         chunk_grow(target, len);
         if (c->keeps_records) {
             break;
         }
     }
     if (target->len > before) {
-        read_give(c, target);
+        conn_read_give(c, target);
     }
     return status;
 }
@@ -164,7 +160,8 @@ static void read_cipher(struct conn *c, struct span *in)
     enum tls_status status = TLS_OK;
 
     tls_lend_input(c->tls, in);
-    while (status == TLS_OK && read_is_wanted(c) && c->phase != PHASE_LINGER) {
+    while (status == TLS_OK && conn_read_is_wanted(c) &&
+           c->phase != PHASE_LINGER) {
         /* TLS may have to answer, in the handshake or with an alert. */
         if (conn_write_flight_room(c) != ERR_OK) {
             conn_fail(c, ERR_NOMEM, error_text(ERR_NOMEM));
@@ -185,38 +182,6 @@ static void read_cipher(struct conn *c, struct span *in)
         /* The alert that says why to the peer. */
         conn_write_flush(c);
         conn_fail(c, ERR_TLS, tls_why(c->tls));
-    }
-}
-
-/* Plain bytes of a batch, a chunk at a time, as long as the owner takes them
- * (and does not find TLS in them). */
-static void read_plain(struct conn *c, struct span *in)
-{
-    while (in->len > 0 && c->tls == NULL && c->phase == PHASE_UP &&
-           read_is_wanted(c)) {
-        struct chunk *target = read_target(c);
-        size_t len;
-
-        if (target == NULL) {
-            conn_fail(c, ERR_NOMEM, error_text(ERR_NOMEM));
-            return;
-        }
-        len = read_room(c, target);
-        len = in->len < len ? in->len : len;
-        assert(len > 0);
-        span_copy(chunk_tail(target), span_of(in->data, len));
-        chunk_grow(target, len);
-        *in = span_after(*in, len);
-        read_give(c, target);
-    }
-}
-
-static void read_batch(struct conn *c, struct span *in)
-{
-    if (c->tls != NULL) {
-        read_cipher(c, in);
-    } else {
-        read_plain(c, in);
     }
 }
 
@@ -255,7 +220,7 @@ static void read_kept_batch(struct conn *c)
             span_of(c->cipher + c->cipher_used, c->cipher_len - c->cipher_used);
     }
     before = in.len;
-    read_batch(c, &in);
+    read_cipher(c, &in);
     if (c->cipher != NULL) {
         c->cipher_used += before - in.len;
         if (c->cipher_used == c->cipher_len || c->has_eof) {
@@ -265,43 +230,63 @@ static void read_kept_batch(struct conn *c)
     }
 }
 
+/* Whether what there is stays in the kernel for now. libuv then comes back in
+ * the next tick; stopping and starting it costs two calls of the kernel. */
+static bool read_is_declined(const struct conn *c)
+{
+    return !conn_read_is_wanted(c) || c->ahead.count > 0 ||
+           (c->has_enough && c->read_tick == c->loop->tick);
+}
+
+static void read_stop(struct conn *c)
+{
+    c->is_reading = false;
+    uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
 static void on_conn_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct conn *c = container_of(handle, struct conn, tcp);
     struct chunk *target;
 
     (void)suggested;
+    if (read_is_declined(c)) {
+        *buf = uv_buf_init(NULL, 0);
+        return;
+    }
     if (c->tls != NULL || c->phase == PHASE_LINGER) {
         *buf = uv_buf_init((char *)c->loop->cipher_in, READ_BATCH);
         return;
     }
-    if (c->is_bulk && c->in == NULL) {
-        *buf = uv_buf_init((char *)c->loop->cipher_in, PLAIN_BATCH);
-        return;
-    }
-    target = read_target(c);
+    target = conn_read_target(c);
     if (target == NULL) {
         *buf = uv_buf_init(NULL, 0);
         return;
     }
-    *buf =
-        uv_buf_init((char *)chunk_tail(target), (unsigned)read_room(c, target));
+    *buf = uv_buf_init((char *)chunk_tail(target),
+                       (unsigned)conn_read_room(c, target));
 }
 
 /* One firehose must not starve the others: the rest waits for the next tick. */
 static void read_count(struct conn *c, size_t len)
 {
-    if (c->read_tick != c->loop->tick) {
-        c->read_tick = c->loop->tick;
-        c->read_bytes = 0;
-    }
     c->read_bytes += len;
-    if (c->read_bytes >= READ_PER_TICK && c->is_reading) {
-        uv_read_stop((uv_stream_t *)&c->tcp);
-        c->is_reading = false;
-        c->resume_due = true;
-        conn_wake(c);
+    c->has_enough = c->has_enough || c->read_bytes >= READ_PER_TICK;
+}
+
+/* Plain bytes in the chunk that on_conn_alloc() chose. */
+static size_t read_plain(struct conn *c, size_t len)
+{
+    struct chunk *target = c->in != NULL ? c->in : c->loop->spare;
+    bool is_full = len == FRAME_PAYLOAD_MAX;
+
+    chunk_grow(target, len);
+    if (is_full) {
+        len += conn_ahead_read(c);
     }
+    conn_read_give(c, target);
+    conn_ahead_give(c);
+    return len;
 }
 
 static void on_conn_read(uv_stream_t *stream, ssize_t count,
@@ -309,8 +294,16 @@ static void on_conn_read(uv_stream_t *stream, ssize_t count,
 {
     struct conn *c = container_of(stream, struct conn, tcp);
     struct span in;
+    size_t len;
 
     loop_now(c->loop);
+    if (count == UV_ENOBUFS && read_is_declined(c)) {
+        /* Most pauses are over in the next tick; this one is not. */
+        if (c->read_tick != c->loop->tick) {
+            read_stop(c);
+        }
+        return;
+    }
     if (count == UV_EOF) {
         read_ended(c, c->tls == NULL);
         return;
@@ -323,37 +316,40 @@ static void on_conn_read(uv_stream_t *stream, ssize_t count,
     if (count == 0 || c->phase == PHASE_LINGER) {
         return;
     }
+    if (c->read_tick != c->loop->tick) {
+        c->read_tick = c->loop->tick;
+        c->read_bytes = 0;
+        c->has_enough = false;
+    }
     in = span_of(buf->base, (size_t)count);
+    len = in.len;
     if (in.data == c->loop->cipher_in) {
-        c->is_bulk = in.len > FRAME_PAYLOAD_MAX;
-        read_batch(c, &in);
+        read_cipher(c, &in);
         read_keep_batch(c, in);
     } else {
-        struct chunk *target = c->in != NULL ? c->in : c->loop->spare;
-
-        c->is_bulk = in.len == FRAME_PAYLOAD_MAX;
-        chunk_grow(target, in.len);
-        read_give(c, target);
+        len = read_plain(c, len);
     }
     conn_read_update(c);
-    read_count(c, (size_t)count);
+    read_count(c, len);
 }
 
 void conn_read_update(struct conn *c)
 {
-    bool is_wanted = read_is_wanted(c);
+    bool is_wanted = conn_read_is_wanted(c) && c->ahead.count == 0;
+    int status;
 
     if (is_wanted == c->is_reading) {
         return;
     }
-    c->is_reading = is_wanted;
     if (!is_wanted) {
-        uv_read_stop((uv_stream_t *)&c->tcp);
+        /* A pause is left to what is declined: see there. */
+        if (c->phase != PHASE_UP || c->has_eof) {
+            read_stop(c);
+        }
         return;
     }
-    int status =
-        uv_read_start((uv_stream_t *)&c->tcp, on_conn_alloc, on_conn_read);
-
+    c->is_reading = true;
+    status = uv_read_start((uv_stream_t *)&c->tcp, on_conn_alloc, on_conn_read);
     if (status != 0) {
         c->is_reading = false;
         conn_fail(c, ERR_IO, uv_strerror(status));
@@ -368,10 +364,10 @@ void conn_read_resume(struct conn *c)
     }
     if (c->phase == PHASE_UP && !c->is_paused && c->in != NULL &&
         !c->wants_more) {
-        read_give(c, c->in);
+        conn_read_give(c, c->in);
     }
-    if ((c->tls != NULL || c->cipher != NULL) && read_is_wanted(c) &&
-        c->phase != PHASE_LINGER) {
+    conn_ahead_give(c);
+    if (c->tls != NULL && conn_read_is_wanted(c) && c->phase != PHASE_LINGER) {
         read_kept_batch(c);
     }
     conn_read_update(c);
@@ -431,15 +427,18 @@ struct chunk *conn_read_take(struct conn *c)
 enum err conn_read_into_tls(struct conn *c)
 {
     struct span left = conn_input(c);
+    size_t len = left.len + c->ahead.bytes;
 
     assert(c->cipher == NULL);
-    if (left.len > 0) {
-        c->cipher = malloc(left.len);
+    if (len > 0) {
+        c->cipher = malloc(len);
         if (c->cipher == NULL) {
             return ERR_NOMEM;
         }
-        memcpy(c->cipher, left.data, left.len);
-        c->cipher_len = left.len;
+        if (left.len > 0) {
+            memcpy(c->cipher, left.data, left.len);
+        }
+        c->cipher_len = left.len + conn_ahead_move(c, c->cipher + left.len);
         c->cipher_used = 0;
     }
     if (c->in != c->loop->spare) {
@@ -455,6 +454,7 @@ void conn_read_drop(struct conn *c)
         chunk_free(c->in);
     }
     c->in = NULL;
+    chunk_queue_clear(&c->ahead);
     free(c->cipher);
     c->cipher = NULL;
 }

@@ -52,6 +52,7 @@ static void loop_free_buffers(struct loop *l)
     free(l->cipher_in);
     free(l->record);
     chunk_free(l->spare);
+    chunk_queue_clear(&l->chunks);
     while (l->batches != NULL) {
         struct batch *b = l->batches;
 
@@ -155,6 +156,24 @@ struct chunk *loop_spare(struct loop *l)
         l->spare->len = 0;
     }
     return l->spare;
+}
+
+struct chunk *loop_chunk_take(struct loop *l)
+{
+    struct chunk *c = chunk_queue_take(&l->chunks);
+
+    return c != NULL ? c : chunk_new(TLS_RECORD_MAX);
+}
+
+void loop_chunk_give(struct loop *l, struct chunk *chunk)
+{
+    if (l->chunks.count == LOOP_CHUNKS_KEPT) {
+        chunk_free(chunk);
+        return;
+    }
+    chunk->start = CHUNK_HEADROOM;
+    chunk->len = 0;
+    chunk_queue_put(&l->chunks, chunk);
 }
 
 struct batch *loop_batch_take(struct loop *l)

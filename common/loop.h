@@ -40,6 +40,7 @@ struct batch {
 };
 
 #define LOOP_BATCHES_KEPT 8u
+#define LOOP_CHUNKS_KEPT 8u
 
 struct loop {
     uv_loop_t uv;
@@ -53,6 +54,7 @@ struct loop {
     struct chunk *spare;   /* where the next read goes, see loop_spare() */
     struct batch *batches; /* free ones */
     unsigned batch_count;
+    struct chunk_queue chunks; /* likewise, empty, of TLS_RECORD_MAX */
 };
 
 /* ERR_NOMEM or ERR_IO; nothing is left behind then. The process ignores SIGPIPE
@@ -79,6 +81,10 @@ uint64_t loop_now(struct loop *l);
  * NULL; it is anyone's again when the callback that filled it returns.
  */
 struct chunk *loop_spare(struct loop *l);
+
+/* An empty chunk like the spare, and back; NULL without memory. */
+struct chunk *loop_chunk_take(struct loop *l);
+void loop_chunk_give(struct loop *l, struct chunk *chunk);
 
 /* An empty batch, and back; NULL without memory. */
 struct batch *loop_batch_take(struct loop *l);

@@ -91,6 +91,14 @@ static void end_data(struct end *e)
             in.len = 1;
             conn_resume(e->conn);
         }
+        if (e->adds > 0 && in.len > 1) {
+            in.len--;
+            end_check(e, in);
+            conn_consume(e->conn, in.len);
+            e->adds--;
+            assert_int_equal(conn_more(e->conn), ERR_OK);
+            return;
+        }
         end_check(e, in);
         conn_consume(e->conn, in.len);
     }

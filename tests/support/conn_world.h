@@ -27,6 +27,7 @@ struct end {
     bool shuts;          /* after the last byte */
     bool pauses;         /* after each CONN_DATA */
     bool leaves;         /* all but a byte, once, and resumes */
+    unsigned adds;       /* so often: leaves a byte, and conn_more() */
     bool takes;          /* chunks instead of consuming */
     size_t asks_for;     /* conn_more() until so many are there */
     bool closes_on_data; /* within the event */

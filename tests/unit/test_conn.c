@@ -193,29 +193,6 @@ static void test_a_pause_holds_back_the_sender(void **state)
     }
 }
 
-static void test_plain_bytes_in_bulk_wait_for_their_owner(void **state)
-{
-    struct world w;
-
-    (void)state;
-    world_open(&w);
-    w.client.to_send = slower_mib(8);
-    w.client.shuts = true;
-    world_connect(&w, 0);
-    while (w.server.received < slower_mib(1) || !w.server.conn->is_bulk) {
-        world_step(&w);
-    }
-    while (w.server.eof == 0) {
-        /* What is left ends a batch in its middle. */
-        w.server.leaves = true;
-        world_step(&w);
-    }
-    assert_int_equal(w.server.received, slower_mib(8));
-    assert_int_equal(w.server.largest, FRAME_PAYLOAD_MAX);
-    assert_null(w.server.conn->cipher);
-    world_close(&w);
-}
-
 static void test_a_burst_grows_while_the_kernel_takes_all(void **state)
 {
     struct world w;
@@ -316,7 +293,6 @@ int main(void)
         cmocka_unit_test(test_what_is_left_may_be_consumed_later),
         cmocka_unit_test(test_more_has_a_bound),
         cmocka_unit_test(test_a_pause_holds_back_the_sender),
-        cmocka_unit_test(test_plain_bytes_in_bulk_wait_for_their_owner),
         cmocka_unit_test(test_a_burst_grows_while_the_kernel_takes_all),
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
         cmocka_unit_test(test_records_are_kept_when_asked),
