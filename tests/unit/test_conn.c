@@ -177,7 +177,7 @@ static void test_a_pause_holds_back_the_sender(void **state)
         w.client.to_send = slower_mib(64);
         world_connect(&w, 0);
         while (w.server.data == 0 || conn_unsent(w.client.conn) < WRITE_BATCH) {
-            world_step(&w);
+            world_poll(&w);
         }
         /* The kernel is full; the ends hold little themselves. */
         assert_true(conn_unsent(w.client.conn) < 3 * WRITE_BATCH);
