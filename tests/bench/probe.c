@@ -185,5 +185,6 @@ int main(int argc, char **argv)
         }
     }
     report(&load, visitor_now_us() - start);
+    free(visitors);
     return 0;
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static unsigned number_of(const char *text, const char **end)
 {
     unsigned value = 0;
 
+    assert(text != NULL);
     while ((*text >= '0' && *text <= '9') || *text == ',') {
         value = *text == ',' ? value : value * 10 + (unsigned)(*text - '0');
         text++;
@@ -115,9 +117,12 @@ static void check_frame_row(uint8_t type, const struct table_row *row)
     const char *rest;
     unsigned shortest = number_of(row->cells[2], &rest);
     unsigned longest = *rest == '\0' ? shortest : number_of(rest + 4, &rest);
-    bool by_relay = strcmp(row->cells[4], "client") != 0;
-    bool by_client = strcmp(row->cells[4], "relay") != 0;
+    const char *sender = row->cells[4];
+    bool by_relay = sender != NULL && strcmp(sender, "client") != 0;
+    bool by_client = sender != NULL && strcmp(sender, "relay") != 0;
 
+    assert(row->cells[3] != NULL && row->cells[5] != NULL);
+    assert(row->cells[6] != NULL);
     h.stream = row->cells[5][0] == '0' ? 0 : 2;
     if (type == FRAME_HEAD) {
         h.flags = HEAD_TRAILERS << FRAME_HEAD_KIND_SHIFT;
