@@ -173,7 +173,7 @@ static void prepare(struct crowd *c, char **argv)
     c->kind = &kinds[kind];
     c->to = (struct sockaddr_in){
         .sin_family = AF_INET,
-        .sin_port = htons((uint16_t)atoi(argv[2])),
+        .sin_port = htons((uint16_t)strtol(argv[2], NULL, 10)),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
     c->name = argv[3];
