@@ -20,6 +20,7 @@ HARD = 64
 SOFT = 24
 LIMITS = ["prlimit", f"--nofile={SOFT}:{HARD}"]
 CALM_S = 1.0
+TELL_EACH_S = 10.0
 
 
 def limits(child):
@@ -69,6 +70,7 @@ def test_a_relay_without_descriptors_keeps_whom_it_has(small):
     CPU time stays small; with descriptors free new visitors are served.
     """
     small.share("full")
+    start = time.monotonic()
     with raw_visitor.open_to(small.url, small.ca) as visitor:
         visitor.ask("/status")
         assert visitor.answer().status == 200
@@ -93,8 +95,9 @@ def test_a_relay_without_descriptors_keeps_whom_it_has(small):
                 stranger.close()
     assert small.get("/status")[0] == 200
     said = small.relay.child.errors()
-    assert said.count(" out-of-descriptors ") == 1
-    assert " lost" not in small.client.child.output()
+    lines = said.count(" out-of-descriptors ")
+    assert 1 <= lines <= 1 + (time.monotonic() - start) / TELL_EACH_S
+    assert not small.client.events("lost")
     stages.eventually("end of it", lambda: served_again(small))
 
 
