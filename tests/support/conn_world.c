@@ -96,7 +96,7 @@ static void end_data(struct end *e)
             end_check(e, in);
             conn_consume(e->conn, in.len);
             e->adds--;
-            assert_int_equal(conn_more(e->conn), ERR_OK);
+            assert_int_equal(conn_more(e->conn, CONN_MORE_MAX), ERR_OK);
             return;
         }
         end_check(e, in);
