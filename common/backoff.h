@@ -24,7 +24,7 @@ struct backoff {
     uint64_t since_us; /* when it began */
     uint64_t up_us;    /* when the newest link came up */
 };
-#define BACKOFF_HELD_US REDIAL_CEILING_US
+#define BACKOFF_HELD_US (2 * US_PER_S)
 
 /* A link came up; the newest link was lost, or there was none yet. */
 void backoff_up(struct backoff *b, uint64_t now_us);
