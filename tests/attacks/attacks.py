@@ -78,8 +78,9 @@ def _choose(n, k):
 class Scene:
     """Two houses, with visitors at the first."""
 
-    def __init__(self, tally, victim, other):
+    def __init__(self, tally, victim, other, claims_rates):
         self.tally = tally
+        self.claims_rates = claims_rates
         self.victim, self.other = victim, other
         self.visitors = houses.Crowd(victim, "visit", VISITORS, *VISITORS_AT)
         # Of some standing: they were there before the strangers.
@@ -119,7 +120,8 @@ class Scene:
         self.peak = self.calm
         ratios, gaps, rates, crowds = [], [], [], []
         sure = None
-        while len(ratios) < PAIRS_LEAST or (
+        while not ratios or self.claims_rates and (
+                len(ratios) < PAIRS_LEAST or
                 sure is None and len(ratios) < PAIRS_MOST):
             pair = [self.victim, self.other]
             order = pair if len(ratios) % 2 == 0 else pair[::-1]
@@ -138,14 +140,20 @@ class Scene:
             for key in ("opened", "refused", "flights", "settled", "held")))
 
     def check_rate(self, name, ratios, rates, gaps):
-        """Others are served as if another relay were attacked."""
+        """Others are served; with --rates, as if another were attacked."""
         median = statistics.median(ratios)
-        self.tally.check(
-            f"{name}: others are served at {RATE_LEAST:g} of their rate",
-            median >= RATE_LEAST,
-            f"{median:.2f}, {min(ratios):.2f} to {max(ratios):.2f} in "
-            f"{len(ratios)} pairs; {statistics.median(rates):.0f} a second, "
+        measured = (
+            f"{median:.2f} of their rate, {min(ratios):.2f} to "
+            f"{max(ratios):.2f} in {len(ratios)} pairs; "
+            f"{statistics.median(rates):.0f} a second, "
             f"longest gap {max(gaps):.0f} ms")
+        if self.claims_rates:
+            self.tally.check(
+                f"{name}: others are served at {RATE_LEAST:g} of their rate",
+                median >= RATE_LEAST, measured)
+        else:
+            self.tally.check(f"{name}: others are served", min(rates) > 0,
+                             measured)
 
     def check_memory(self, name, attack):
         """Nobody costs more than was allowed for."""
@@ -179,9 +187,13 @@ def check_many(tally, scene):
         stage.eventually("a full account", full, MANY_S)
         with houses.Crowd(house, "visit", OTHERS, "127.9.2.1",
                           OTHERS) as others:
-            stage.eventually("answers for other addresses", lambda:
-                             others.tell()["answered"] >= 10 * OTHERS, MANY_S)
-            told = others.tell()
+            def served():
+                told = others.tell()
+                return (told["settled"] >= OTHERS and
+                        told["answered"] >= 10 * OTHERS and told)
+
+            told = stage.eventually("answers for other addresses", served,
+                                    MANY_S)
         time.sleep(1.0)
         full()
         said = crowd.tell()
@@ -192,7 +204,7 @@ def check_many(tally, scene):
                 said["refused"] > 0 and said["ended"] == 0,
                 f"{said['refused']} refused, {said['ended']} of them later")
     tally.check(f"{MANY} from one address: others come in and are answered",
-                told["settled"] >= OTHERS and told["ended"] == 0,
+                told["ended"] == 0,
                 f"{told['settled']} of {OTHERS}, {told['answered']} answers")
     more = memory[0] - scene.calm[0]
     bound = SLACK + CONNECTIONS_MOST * ATTACKS["idle TLS"].relay_each
