@@ -51,7 +51,7 @@ def direct_and_tunneled(tmp_path_factory):
 @pytest.fixture(name="paces", scope="module")
 def measure_once(ways):
     """Both kinds of stream on both ways, measured in one go."""
-    return pace.measure(*ways, EVENTS, GAP_MS)
+    return pace.measure(*ways, MORE_MS, EVENTS, GAP_MS)
 
 
 def test_the_last_token_is_not_held_back(ways):
