@@ -20,9 +20,10 @@ static void on_sweep(void *owner)
 {
     struct local_set *set = owner;
     struct session *s = set->carrier->session;
-    uint64_t limit_us = s != NULL && session_shed_percent(s) > 75
-                            ? STALL_UNDER_PRESSURE_US
-                            : STALL_US;
+    uint64_t limit_us =
+        s != NULL && session_shed_percent(s) > SHED_STALLED_PERCENT
+            ? STALL_UNDER_PRESSURE_US
+            : STALL_US;
     struct local_set_member *next;
 
     set->is_looking = false;

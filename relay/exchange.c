@@ -360,8 +360,9 @@ uint64_t exchange_stall_us(const struct exchange *x)
 {
     const struct worker *w = x->worker;
 
-    return session_shed_percent(x->session->carrier.session) > 75 ||
-                   pool_percent(&w->sent_pool) > 75
+    return session_shed_percent(x->session->carrier.session) >
+                       SHED_STALLED_PERCENT ||
+                   pool_percent(&w->sent_pool) > SHED_STALLED_PERCENT
                ? STALL_UNDER_PRESSURE_US
                : STALL_US;
 }
