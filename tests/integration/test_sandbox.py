@@ -11,15 +11,13 @@ import errno
 import os
 import signal
 import socket
-import subprocess
 
+import preload
 import pytest
 
 import stage as stages
-import tunnel
 
 WAIT_S = 20.0
-SOURCE = os.path.join(tunnel.ROOT, "tests", "preload", "escape.c")
 DENIED = (errno.EACCES, errno.EPERM)
 
 # Held by Landlock, in every build.
@@ -46,11 +44,7 @@ class Ground:
         os.mkdir(self.outside)
         with open(self.secret, "w", encoding="ascii") as out:
             out.write("nobody's business\n")
-        library = os.path.join(folder, "escape.so")
-        subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-shared",
-                        "-fPIC", "-D_GNU_SOURCE", "-o", library, SOURCE],
-                       check=True, timeout=60)
-        self.set(LD_PRELOAD=library)
+        self.set(LD_PRELOAD=preload.library("preload/escape.c"))
         self.set(ESCAPE_SECRET=self.secret, ESCAPE_OUTSIDE=self.outside,
                  ESCAPE_CLOSED=self.someone.getsockname()[1])
 

@@ -16,8 +16,8 @@ import mmap
 import os
 import struct
 import subprocess
-import tempfile
 
+import preload
 import tunnel
 
 CALLS = ("none", "read", "write", "accept", "connect", "socket", "open",
@@ -27,18 +27,6 @@ ORDERS = struct.Struct("=9I")
 EVER = 2 ** 32 - 1
 # The C++ runtime's, for exceptions that nobody throws.
 HELD_AT_END = 1
-
-
-@functools.lru_cache(maxsize=1)
-def library():
-    """The compiled library; it goes when we end."""
-    folder = tempfile.TemporaryDirectory(prefix="sp-faults-", dir="/tmp")
-    path = os.path.join(folder.name, "preload.so")
-    subprocess.run(
-        ["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o",
-         path, os.path.join(tunnel.ROOT, "tests", "faults", "preload.c"),
-         "-ldl"], check=True)
-    return folder, path
 
 
 @functools.lru_cache(maxsize=2)
@@ -69,7 +57,8 @@ class Faults:
         begin, end = tls_code(program)
         with open(path, "r+b") as shared:
             self._memory = mmap.mmap(shared.fileno(), ORDERS.size)
-        self.prefix = ["env", f"LD_PRELOAD={library()[1]}", f"FAULTS={path}",
+        library = preload.library("faults/preload.c")
+        self.prefix = ["env", f"LD_PRELOAD={library}", f"FAULTS={path}",
                        f"FAULTS_TLS={begin:x}-{end:x}"]
 
     def _get(self):
