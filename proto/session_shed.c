@@ -45,24 +45,17 @@ bool session_shed_due(const struct session *s, uint64_t now_us)
     return false;
 }
 
-/* The stream that holds most; NULL when none holds anything. */
-static const struct stream *largest(const struct session *s)
+/* Whether |a| goes before |b|. */
+static bool goes_first(enum session_shed_rule rule, const struct stream *a,
+                       const struct stream *b)
 {
-    const struct stream *found = NULL;
-
-    for (size_t i = 0; i < s->streams.used; i++) {
-        const struct stream *st = s->streams.at[i];
-
-        if (st != NULL && stream_held(st) > 0 &&
-            (found == NULL || stream_held(st) > stream_held(found))) {
-            found = st;
-        }
-    }
-    return found;
+    return rule == SHED_LARGEST ? stream_held(a) > stream_held(b)
+                                : a->moved_us < b->moved_us;
 }
 
-/* The stream whose bytes have waited longest; NULL when none holds any. */
-static const struct stream *stalled(const struct session *s)
+/* Of the streams that hold any bytes; NULL when none does. */
+static const struct stream *first_to_go(const struct session *s,
+                                        enum session_shed_rule rule)
 {
     const struct stream *found = NULL;
 
@@ -70,7 +63,7 @@ static const struct stream *stalled(const struct session *s)
         const struct stream *st = s->streams.at[i];
 
         if (st != NULL && stream_held(st) > 0 &&
-            (found == NULL || st->moved_us < found->moved_us)) {
+            (found == NULL || goes_first(rule, st, found))) {
             found = st;
         }
     }
@@ -80,14 +73,11 @@ static const struct stream *stalled(const struct session *s)
 bool session_shed_find(struct session *s, enum session_shed_rule rule,
                        uint64_t now_us, struct session_shed *out)
 {
-    const struct stream *st = NULL;
+    const struct stream *st = first_to_go(s, rule);
     uint64_t since_us;
 
     assert(rule != SHED_NONE);
-    if (rule == SHED_LARGEST) {
-        st = largest(s);
-    } else {
-        st = stalled(s);
+    if (rule == SHED_STALLED) {
         since_us = st == NULL ? now_us : st->moved_us;
         /* Whoever moves bytes meanwhile only comes later. */
         s->stall_look_us = since_us + STALL_UNDER_PRESSURE_US;
