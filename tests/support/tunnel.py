@@ -45,6 +45,9 @@ def program(name):
 class Relay:
     """A relay for *.tunnel.test on a port of the loopback address."""
 
+    # Where it listens, and where its clients look for it.
+    LISTEN = INVITE = "127.0.0.1"
+
     def __init__(self, folder, settings=(), state=None, base=BASE):
         """
         Prepare, in |folder|; |settings| are more lines for its file, |state|
@@ -62,8 +65,8 @@ class Relay:
         with open(self.config, "w", encoding="utf-8") as out:
             out.write("\n".join([
                 f"domain: {base}", f"state: {self.state}",
-                f"listen: 127.0.0.1:{self.port}",
-                "invite-host: 127.0.0.1", *settings]) + "\n")
+                f"listen: {self.LISTEN}:{self.port}",
+                f"invite-host: {self.INVITE}", *settings]) + "\n")
         self.child = None
         # Words before the program's own: limits.
         self.prefix = []
@@ -136,13 +139,15 @@ class Client:
             XDG_CONFIG_HOME=os.path.join(self.folder, "config"),
             XDG_STATE_HOME=os.path.join(self.folder, "state"))
         self.child = None
+        self.place = []  # words before all of its programs: another network
         self.prefix = []
         self._runs = 0
 
     def command(self, *words, stdin="", timeout_s=LOGIN_S):
         """Run one command to its end; the finished process."""
         return subprocess.run(
-            [program("sallyport"), *words], input=stdin, env=self.env,
+            [*self.place, program("sallyport"), *words], input=stdin,
+            env=self.env,
             capture_output=True, text=True, timeout=timeout_s, check=False)
 
     def login(self, invitation=None):
@@ -169,7 +174,8 @@ class Client:
         self._runs += 1
         self.child = children.Child(
             f"client-{self._runs}",
-            [*self.prefix, program("sallyport"), *words, "--json"],
+            [*self.place, *self.prefix, program("sallyport"), *words,
+             "--json"],
             self.folder, env=self.env)
 
     def http(self, target, name=None, options=()):
