@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "net_bulk: at most %u slots\n", SLOTS_MAX);
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN);
     memset(block, 'x', sizeof(block));
     if (is_get) {
         ends_join(&place, "GET /bulk HTTP/1.1\r\n",

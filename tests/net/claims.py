@@ -9,9 +9,11 @@ import subprocess
 import threading
 import time
 
+import calm
 import children
 import house as houses
 import netns
+import outages
 import pattern
 import stage
 import tunnel
@@ -44,6 +46,9 @@ WINDOW = 16 * MIB
 MORE = 8 * MIB
 ENDLESS = 10**12
 
+# Half a second on a quiet machine.
+GONE_S = 3
+
 
 def near_service(house, name, argv):
     """Start a service behind |name|."""
@@ -74,6 +79,14 @@ def check_line(tally, house):
     line.set(rate=RATE * 10**6, loss=0)
 
 
+def serve_files(house):
+    """The echo service."""
+    echo = near_service(house, "files",
+                        outages.echo_argv(house.ports["files"]))
+    echo.wait_for_line("port ", START_S)
+    return echo
+
+
 def curl_sha(url, ca, *options):
     """The hash of what curl gets."""
     return hashlib.sha256(tunnel.curl(url, ca, *options)).hexdigest()
@@ -81,11 +94,7 @@ def curl_sha(url, ca, *options):
 
 def check_whole(tally, house):
     """Bodies arrive as they were sent, both ways, also when packets do not."""
-    echo = near_service(
-        house, "files", ["/usr/bin/python3", os.path.join(
-            tunnel.ROOT, "tests", "support", "echo_service.py"),
-            "--port", str(house.ports["files"])])
-    echo.wait_for_line("port ", START_S)
+    echo = serve_files(house)
     path = os.path.join(house.folder, "body")
     pattern.write_file(path, BODY)
     right = pattern.sha256(BODY)
@@ -208,6 +217,17 @@ def check_stopped(tally, house):
     service.stop()
 
 
+def check_gone(tally, house):
+    """A client without FIN, and the next one."""
+    echo = serve_files(house)
+    house.use(outages.LINE)
+    after = outages.gone(house, calm.now)
+    tally.check("another one with the key of one that is gone serves at once",
+                after is not None and after <= GONE_S,
+                f"after {after:.2f} s" if after else "never")
+    echo.stop()
+
+
 def check_black_hole(tally, house):
     """Near moves: what it spoke with before hears no more of it."""
     line = house.line
@@ -283,4 +303,5 @@ PARTS = {
     "whole": check_whole,
     "goodput": check_goodput,
     "stopped": check_stopped,
+    "gone": check_gone,
 }

@@ -182,7 +182,8 @@ static void say(struct end *e, const char *text)
     }
 }
 
-/* Up to the empty line; what comes behind is left where it is. */
+/* Up to the empty line; its first line must begin as |start|'s does; what comes
+ * behind is left where it is. */
 static void hear_head(struct end *e, const char *start)
 {
     char head[ENDS_HEAD_MAX + 1];
@@ -194,8 +195,8 @@ static void hear_head(struct end *e, const char *start)
         }
         head[++len] = '\0';
     } while (len < 4 || strcmp(head + len - 4, "\r\n\r\n") != 0);
-    if (strncmp(head, start, strlen(start)) != 0) {
-        fprintf(stderr, "this came instead of %s: %s", start, head);
+    if (strncmp(head, start, strcspn(start, "\r")) != 0) {
+        fprintf(stderr, "something else came than %s: %s", start, head);
         exit(1);
     }
 }
@@ -225,7 +226,7 @@ void ends_join(const struct ends_place *place, const char *request,
     close(listener);
     wait_no_longer(service->fd, PATIENCE_S);
     tune(service->fd, place->congestion);
-    hear_head(service, "");
+    hear_head(service, request);
     if (answer != NULL) {
         say(service, answer);
         hear_head(visitor, "HTTP/1.1 ");

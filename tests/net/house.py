@@ -64,7 +64,8 @@ class House:
 
     def share(self, client):
         """`sallyport start` with all names; their URLs."""
-        client.configure(tunnels={
+        # Nothing but what we ask for comes to a service.
+        client.configure("probe: false", tunnels={
             name: {"target": f"127.0.0.1:{port}", "name": name}
             for name, port in self.ports.items()})
         client.start("start")

@@ -33,6 +33,7 @@
 #define MASK 4u
 #define STEP 37u
 #define SENT_MAX (1024u * 1024u) /* bytes that wait for the socket */
+#define SHOWN 32u                /* bytes of what is no frame */
 #define FRAMES_MAX 200000u
 #define LAST_US 10000000u /* that the last frames may take */
 
@@ -120,6 +121,18 @@ static void way_note(struct way *w, const unsigned char *payload, uint64_t now)
     w->delays[w->came++] = (uint32_t)(now - meant);
 }
 
+/* Tell what came, and where: it is somebody's mistake. */
+static void way_bad(const struct way *w, size_t at)
+{
+    fprintf(stderr,
+            "net_voice: %s: no frame of ours after %zu of %zu:", w->label,
+            w->came, w->sent);
+    for (size_t i = at; i < w->in_len && i < at + SHOWN; i++) {
+        fprintf(stderr, " %02x", w->in[i]);
+    }
+    end("");
+}
+
 /* Take whole frames off what was read. */
 static void way_frames(struct way *w)
 {
@@ -132,7 +145,7 @@ static void way_frames(struct way *w)
         size_t len = (size_t)p[2] << 8 | p[3];
 
         if (p[0] != BINARY || (p[1] & ~MASKED) != LENGTH_16) {
-            end("what came is no frame of ours");
+            way_bad(w, used);
         }
         if (w->in_len - used < head + len) {
             break;

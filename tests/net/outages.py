@@ -1,0 +1,138 @@
+"""What visitors see of a line that is cut, and of a machine that is gone.
+
+The hard cut is one during which the client's address changes: what it spoke
+with before is a black hole from then on, as after a change of network. In the
+easy one TCP lives on.
+"""
+
+import json
+import os
+import threading
+import time
+import urllib.parse
+
+import calm
+import children
+import house as houses
+import tunnel
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OUTAGE_S = 3.0
+BEFORE_S = 1.0
+TALK_S = 9
+BODY = 12 * 10**6
+LINE = houses.LINKS["100/50"]
+RTT_MS = 2 * LINE.delay
+GAP_MORE_MS = 4 * RTT_MS + 300
+PATIENCE_S = 150.0
+AWAY_S = 3.0
+KNOCK_S = 0.1
+START_S = 20.0
+
+
+def echo_argv(port):
+    """The echo service's command line."""
+    return ["/usr/bin/python3",
+            os.path.join(os.path.dirname(HERE), "support", "echo_service.py"),
+            "--port", str(port)]
+
+
+def change_address(house):
+    """Cut, a new address in the middle, mend."""
+    house.line.cut()
+    time.sleep(OUTAGE_S / 2)
+    house.line.move()
+    time.sleep(OUTAGE_S / 2)
+    house.line.mend()
+
+
+def cut_plainly(house):
+    """Cut, mend."""
+    house.line.cut()
+    time.sleep(OUTAGE_S)
+    house.line.mend()
+
+
+def outage(house, happens):
+    """Traffic of all kinds while something |happens|; its report."""
+    traffic = children.Child("traffic", [
+        "/usr/bin/python3", os.path.join(HERE, "traffic.py"), house.urls["files"],
+        house.relay.ca, str(TALK_S), str(BODY)], house.folder)
+    try:
+        traffic.wait_for("ready", lambda: "ready\n" in traffic.output(),
+                         START_S)
+        with houses.preferred(house, [traffic]):
+            time.sleep(BEFORE_S)
+            happens(house)
+            traffic.wait(PATIENCE_S)
+    finally:
+        traffic.kill()
+    return json.loads(traffic.output().strip().split("\n")[-1])
+
+
+def show(report):
+    """A report in a line."""
+    return "; ".join(
+        f"{kind['whole']} of {kind['count']} {name}"
+        + (f", gap {kind['gap_ms']:.0f} ms" if kind["gap_ms"] else "")
+        + (f" ({kind['wrong'][0]})" if kind["wrong"] else "")
+        for name, kind in report.items())
+
+
+def is_whole(report):
+    """Whether everybody got all of it."""
+    return all(kind["whole"] == kind["count"] for kind in report.values())
+
+
+def get(url, relay, seconds):
+    """The status that a visitor gets; 0: none."""
+    parts = urllib.parse.urlsplit(url)
+    visitor = tunnel.Visitor(url, relay.ca, seconds)
+    try:
+        visitor.request("GET", "/status", headers={"Host": parts.netloc})
+        return visitor.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        visitor.close()
+
+
+def knock(house, is_over, served, clock):
+    """Visitors, one each tenth of a second; when one was served first."""
+    def one():
+        if get(house.urls["files"], house.relay, START_S) == 200:
+            served.append(clock())
+
+    threads = []
+    while not is_over.is_set():
+        threads.append(threading.Thread(target=one, daemon=True))
+        threads[-1].start()
+        is_over.wait(KNOCK_S)
+    for thread in threads:
+        thread.join(2 * START_S)
+
+
+def gone(house, clock):
+    """
+    The client goes without a word, and another with its key comes some
+    seconds later; how long after its start it serves somebody who knocks, by
+    |clock|; None: it does not.
+    """
+    line = house.line
+    line.cut()
+    house.client.child.kill()
+    line.move()
+    line.mend()
+    time.sleep(AWAY_S)
+    is_over, served = threading.Event(), []
+    begun = clock()
+    house.client.start("start")
+    knocking = threading.Thread(target=knock, daemon=True,
+                                args=(house, is_over, served, clock))
+    knocking.start()
+    end = calm.now() + START_S
+    while not served and calm.now() < end:
+        time.sleep(0.01)
+    is_over.set()
+    knocking.join(3 * START_S)
+    return served[0] - begun if served else None
