@@ -223,13 +223,14 @@ static int listener_socket(const struct sockaddr *at, int *error)
     return -1;
 }
 
-enum err listener_open(struct loop *l, const struct sockaddr *at,
-                       listener_fn *fn, void *owner, struct listener **out,
-                       const char **why)
+/* Begin with |fd|, which listens already; on error it is closed, |*error|. */
+static struct listener *listener_new(struct loop *l, int fd, listener_fn *fn,
+                                     void *owner, int *error)
 {
     struct listener *listener = calloc(1, sizeof(*listener));
-    int error = ENOMEM;
+    struct sockaddr_storage at;
 
+    *error = ENOMEM;
     if (listener == NULL) {
         goto fail;
     }
@@ -237,36 +238,59 @@ enum err listener_open(struct loop *l, const struct sockaddr *at,
     listener->fn = fn;
     listener->owner = owner;
     listener->waiting = -1;
-    listener->fd_max = fd_max(at);
-    listener->fd = listener_socket(at, &error);
-    if (listener->fd < 0) {
-        goto fail;
-    }
+    listener->fd = fd;
     listener->pause = timer_new(l, on_listener_rested, listener);
     if (listener->pause == NULL) {
-        error = ENOMEM;
         goto fail;
     }
-    error = -uv_poll_init(&l->uv, &listener->poll, listener->fd);
-    if (error != 0) {
+    *error = -uv_poll_init(&l->uv, &listener->poll, fd);
+    if (*error != 0) {
         goto fail;
     }
+    listener_name(listener, &at);
+    listener->fd_max = fd_max((const struct sockaddr *)&at);
     listener_choose(listener);
     on_listener_rested(listener);
-    *out = listener;
-    return ERR_OK;
+    return listener;
 
 fail:
     /* The handle is the last thing made: there is none to close. */
-    if (listener != NULL && listener->fd >= 0) {
-        (void)close(listener->fd);
+    (void)close(fd);
+    if (listener != NULL) {
         timer_close(listener->pause);
     }
     free(listener);
+    return NULL;
+}
+
+enum err listener_open(struct loop *l, const struct sockaddr *at,
+                       listener_fn *fn, void *owner, struct listener **out,
+                       const char **why)
+{
+    int error = 0;
+    int fd = listener_socket(at, &error);
+
+    *out = fd < 0 ? NULL : listener_new(l, fd, fn, owner, &error);
+    if (*out != NULL) {
+        return ERR_OK;
+    }
     *why = uv_strerror(-error);
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL ? ERR_ABSENT
            : error == ENOMEM                               ? ERR_NOMEM
                                                            : ERR_IO;
+}
+
+enum err listener_adopt(struct loop *l, int fd, listener_fn *fn, void *owner,
+                        struct listener **out, const char **why)
+{
+    int error;
+
+    *out = listener_new(l, fd, fn, owner, &error);
+    if (*out != NULL) {
+        return ERR_OK;
+    }
+    *why = uv_strerror(-error);
+    return error == ENOMEM ? ERR_NOMEM : ERR_IO;
 }
 
 void listener_name(const struct listener *l, struct sockaddr_storage *out)
@@ -296,9 +320,26 @@ void listener_go_on(struct listener *l)
     }
 }
 
+void listener_finish(struct listener *l)
+{
+    for (unsigned i = 0; i < BACKLOG && !l->is_closed; i++) {
+        int fd = platform_accept(l->fd);
+
+        if (fd < 0) {
+            break;
+        }
+        if (fd >= l->fd_max) {
+            (void)close(fd);
+            break;
+        }
+        l->fn(fd, l->owner);
+    }
+    listener_close(l);
+}
+
 void listener_close(struct listener *l)
 {
-    if (l == NULL) {
+    if (l == NULL || l->is_closed) {
         return;
     }
     l->is_closed = true;

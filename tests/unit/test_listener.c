@@ -182,12 +182,94 @@ static void test_without_descriptors_who_knocks_waits(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
+static void test_who_waits_is_let_in_before_the_end(void **state)
+{
+    struct door d = { .count = 0 };
+    struct sockaddr_storage at;
+    int visitors[3];
+    const char *why;
+
+    (void)state;
+    assert_int_equal(loop_open(&d.loop), ERR_OK);
+    assert_int_equal(address_parse("127.0.0.1:0", &at), ERR_OK);
+    assert_int_equal(listener_open(&d.loop, (struct sockaddr *)&at, on_knock,
+                                   &d, &d.listener, &why),
+                     ERR_OK);
+    listener_name(d.listener, &at);
+    for (unsigned i = 0; i < 3; i++) {
+        visitors[i] = knock(&at);
+    }
+    listener_finish(d.listener);
+    assert_int_equal(d.count, 3);
+    uv_run(&d.loop.uv, UV_RUN_NOWAIT);
+    loop_close(&d.loop);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)close(visitors[i]);
+        (void)close(d.fds[i]);
+    }
+}
+
+static void test_a_socket_of_others_waits_for_the_next_owner(void **state)
+{
+    struct door d = { .count = 0 };
+    struct sockaddr_storage at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int visitors[2];
+    const char *why;
+
+    (void)state;
+    assert_int_equal(loop_open(&d.loop), ERR_OK);
+    assert_int_equal(address_parse("127.0.0.1:0", &at), ERR_OK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    d.watchdog = timer_new(&d.loop, on_watchdog, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(
+            listener_adopt(&d.loop, dup(fd), on_knock, &d, &d.listener, &why),
+            ERR_OK);
+        listener_name(d.listener, &at);
+        if (i == 0) {
+            visitors[0] = knock(&at);
+            door_until(&d, 1);
+            listener_close(d.listener);
+            visitors[1] = knock(&at);
+        }
+    }
+    door_until(&d, 2);
+    listener_close(d.listener);
+    timer_close(d.watchdog);
+    loop_close(&d.loop);
+    (void)close(fd);
+    for (unsigned i = 0; i < 2; i++) {
+        (void)close(visitors[i]);
+        (void)close(d.fds[i]);
+    }
+}
+
+static void test_what_is_no_socket_is_not_adopted(void **state)
+{
+    struct listener *listener;
+    const char *why = NULL;
+    struct loop l;
+
+    (void)state;
+    assert_int_equal(loop_open(&l), ERR_OK);
+    assert_int_equal(listener_adopt(&l, -1, on_never, NULL, &listener, &why),
+                     ERR_IO);
+    assert_null(listener);
+    assert_non_null(why);
+    loop_close(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_taken_port_is_told),
         cmocka_unit_test(test_an_address_of_others_is_told),
         cmocka_unit_test(test_without_descriptors_who_knocks_waits),
+        cmocka_unit_test(test_who_waits_is_let_in_before_the_end),
+        cmocka_unit_test(test_a_socket_of_others_waits_for_the_next_owner),
+        cmocka_unit_test(test_what_is_no_socket_is_not_adopted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
