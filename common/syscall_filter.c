@@ -101,6 +101,7 @@ static const struct narrow narrowed[] = {
     { SCMP_SYS(ioctl), 1, WHOLE, TIOCGWINSZ },
     { SCMP_SYS(prctl), 0, WHOLE, PR_SET_NAME },
     { SCMP_SYS(prctl), 0, WHOLE, PR_GET_NAME },
+    { SCMP_SYS(prctl), 0, WHOLE, PR_SET_PDEATHSIG },
 };
 
 static int add_calls(scmp_filter_ctx filter)

@@ -141,6 +141,8 @@
 /* Stopping. */
 #define DRAIN_CLIENT_US (10 * US_PER_S)
 #define DRAIN_RELAY_US (30 * US_PER_S)
+/* So long connections that were let in may take to say what they want. */
+#define DRAIN_NEWCOMERS_US (500 * US_PER_MS)
 
 /* Invitations. */
 #define INVITATION_EXPIRES_S (24u * 3600u)

@@ -114,7 +114,7 @@ static enum err choose_label(struct client_session *s,
     const char *why;
     enum err e;
 
-    if (w->is_draining) {
+    if (drain_is_told(w)) {
         refuse(s, b, ERR_SHUTDOWN, "the relay is shutting down");
         return ERR_SHUTDOWN;
     }
@@ -257,7 +257,7 @@ static void on_free_later(struct flush *f)
 
     session_free(s->carrier.session);
     free(s);
-    worker_look_at_end(w);
+    drain_look(w);
 }
 
 /*

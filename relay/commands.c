@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/activation.h"
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/folders.h"
@@ -16,6 +17,7 @@
 #include "common/keys.h"
 #include "relay/admin.h"
 #include "relay/certs.h"
+#include "relay/keeper.h"
 #include "relay/store.h"
 #include "relay/worker.h"
 
@@ -63,10 +65,30 @@ static void time_text(int64_t at_s, char out[TIME_TEXT_MAX])
     }
 }
 
+/* What |run_relay| is about. */
+struct relay_run {
+    const struct relay_settings *settings;
+    struct activation passed;
+};
+
+static int run_relay(void *owner, struct keeper *k)
+{
+    struct relay_run *r = owner;
+
+    return worker_run(r->settings, &r->passed, k);
+}
+
 int commands_run(const struct command *c)
 {
+    struct relay_run r = { .settings = &c->settings };
+
     log_set_level(c->settings.log_level);
-    return worker_run(&c->settings);
+    if (activation_take(&r.passed) != ERR_OK) {
+        return complain("cannot use the sockets that were passed (LISTEN_FDS)",
+                        r.passed.why);
+    }
+    return r.passed.count > 0 ? keeper_run(&r.passed, run_relay, &r)
+                              : run_relay(&r, NULL);
 }
 
 /* A name an operator can type again: no blanks, nothing a shell would eat. */

@@ -51,17 +51,6 @@ static bool admit(struct worker *w, int fd, const struct conn_options *o,
     return true;
 }
 
-/* Who is not accepted yet waits in the kernel, and costs nothing. */
-static void hold_doors(struct worker *w)
-{
-    for (size_t i = 0; i < w->listener_count; i++) {
-        listener_hold(w->listeners[i]);
-    }
-    for (size_t i = 0; i < w->redirect_count; i++) {
-        listener_hold(w->redirects[i]);
-    }
-}
-
 bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
                 struct handoff *out)
 {
@@ -71,7 +60,8 @@ bool edge_admit(struct worker *w, int fd, const struct conn_options *o,
     is_in = admit(w, fd, o, out);
     turnstile_leave(&w->turnstile);
     if (!turnstile_is_open(&w->turnstile)) {
-        hold_doors(w);
+        /* Who is not accepted yet waits in the kernel, and costs nothing. */
+        doors_hold(&w->doors);
     }
     return is_in;
 }
@@ -130,7 +120,7 @@ static void forget(struct arrival *a)
         a->next->prev = a->prev;
     }
     free(a);
-    worker_look_at_end(w);
+    drain_look(w);
 }
 
 static void drop(struct arrival *a, uint64_t linger_us)
@@ -226,12 +216,7 @@ void edge_let_in(void *worker)
     if (w->waiting != NULL || !turnstile_is_open(&w->turnstile)) {
         return;
     }
-    for (size_t i = 0; i < w->listener_count; i++) {
-        listener_go_on(w->listeners[i]);
-    }
-    for (size_t i = 0; i < w->redirect_count; i++) {
-        listener_go_on(w->redirects[i]);
-    }
+    doors_go_on(&w->doors);
 }
 
 static void on_arrival_conn(struct conn *c, enum conn_event event, void *owner)

@@ -81,7 +81,7 @@ static void forget(struct visitor *v)
     }
     v->free_later.run = on_free_later;
     loop_flush_later(&w->loop, &v->free_later);
-    worker_look_at_end(w);
+    drain_look(w);
 }
 
 /* The visitor is gone, or we are done with it. */
@@ -129,31 +129,13 @@ static void discard(struct visitor *v)
 
 /* --- answers of our own --------------------------------------------------*/
 
-struct answer_to {
-    unsigned version;
-    bool is_head;
-    bool close;
-};
-
 static enum err write_answer(struct visitor *v, const struct error_page *page,
-                             const struct answer_to *to)
+                             const struct h1_response_to *to)
 {
-    struct h1_response_to response = { .version = to->version,
-                                       .request_is_head = to->is_head,
-                                       .close = to->close };
-    struct wire_writer body, out;
-    struct h1_body mode;
-    struct head head;
+    struct wire_writer out;
 
-    wire_writer_init(&body, v->worker->scratch, ERROR_PAGE_MAX);
-    error_page_body(&body, page);
-    error_page_head(&head, page, body.len);
-    wire_writer_init(&out, v->worker->scratch + ERROR_PAGE_MAX,
-                     HEAD_MAX - ERROR_PAGE_MAX);
-    h1_write_response(&out, &head, &response, &mode);
-    if (!to->is_head) {
-        wire_write_bytes(&out, wire_written(&body));
-    }
+    wire_writer_init(&out, v->worker->scratch, HEAD_MAX);
+    error_page_write(&out, page, to);
     assert(wire_writer_done(&out));
     return conn_write(v->conn, wire_written(&out));
 }
@@ -162,7 +144,9 @@ static enum err write_answer(struct visitor *v, const struct error_page *page,
 static void answer_last(struct visitor *v, const struct error_page *page,
                         bool is_head)
 {
-    struct answer_to to = { .version = 11, .is_head = is_head, .close = true };
+    struct h1_response_to to = { .version = 11,
+                                 .request_is_head = is_head,
+                                 .close = true };
 
     if (write_answer(v, page, &to) != ERR_OK) {
         drop(v);
@@ -173,14 +157,24 @@ static void answer_last(struct visitor *v, const struct error_page *page,
 
 /* --- requests ------------------------------------------------------------*/
 
+/* Nothing was heard of it yet but its hello. */
+static bool is_newcomer(const struct visitor *v)
+{
+    return v->parser == NULL &&
+           (v->state == VISITOR_SHAKING || v->state == VISITOR_IDLE);
+}
+
 static void go_idle(struct visitor *v)
 {
+    bool is_draining = drain_is_on(v->worker);
+
     v->state = VISITOR_IDLE;
-    if (v->worker->is_draining) {
+    if (is_draining && !is_newcomer(v)) {
         end_gently(v);
         return;
     }
-    timer_set(v->timer, loop_now(&v->worker->loop) + KEEP_ALIVE_US);
+    timer_set(v->timer, loop_now(&v->worker->loop) +
+                            (is_draining ? DRAIN_NEWCOMERS_US : KEEP_ALIVE_US));
 }
 
 static void on_exchange_end(struct exchange *x, enum exchange_end end,
@@ -231,12 +225,12 @@ static bool take_request(struct visitor *v, size_t used)
         .visitor_conn = v->id,
         .on_end = on_exchange_end,
     };
-    struct answer_to to = {
+    struct h1_response_to to = {
         .version = h1_parser_version(v->parser),
-        .is_head = span_equal(h->method, span_text("HEAD")),
+        .request_is_head = span_equal(h->method, span_text("HEAD")),
         /* A body nobody reads would be taken for the next request. */
         .close = !h1_parser_keeps_alive(v->parser) || h->is_upgrade ||
-                 h->framing != BODY_NONE || v->worker->is_draining,
+                 h->framing != BODY_NONE || drain_is_on(v->worker),
     };
     struct error_page page;
 
@@ -459,9 +453,31 @@ void edge_h1_drain(struct worker *w)
     for (struct visitor *v = w->visitors; v != NULL; v = next) {
         next = v->next;
         if (v->state == VISITOR_IDLE) {
-            end_gently(v);
-        } else if (v->state == VISITOR_SHAKING) {
+            go_idle(v);
+        }
+    }
+}
+
+bool edge_h1_has_newcomers(const struct worker *w)
+{
+    for (const struct visitor *v = w->visitors; v != NULL; v = v->next) {
+        if (is_newcomer(v) || v->state == VISITOR_HEAD) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void edge_h1_drop_newcomers(struct worker *w)
+{
+    struct visitor *next;
+
+    for (struct visitor *v = w->visitors; v != NULL; v = next) {
+        next = v->next;
+        if (v->state == VISITOR_SHAKING) {
             drop(v);
+        } else if (v->state == VISITOR_IDLE) {
+            end_gently(v);
         }
     }
 }

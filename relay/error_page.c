@@ -54,6 +54,9 @@ static const struct page_text texts[] = {
         "The name {host} is taken, but no client serves it now.",
         "Start `sallyport` on the machine that shares this name, or wait if it "
         "is just reconnecting." },
+    [PAGE_RESTARTING] = { 503, "restarting", "The relay is restarting",
+        "The relay of {host} is being restarted and takes no new requests.",
+        "This page looks again by itself every few seconds." },
     [PAGE_BUSY] = { 503, "busy", "Too many requests at once",
         "The tunnel {host} has as many requests under way as it may have.",
         "Try again in a moment. The relay's operator can raise `streams`." },
@@ -226,8 +229,29 @@ void error_page_head(struct head *h, const struct error_page *p, size_t len)
             "default-src 'none'; style-src 'unsafe-inline'; "
             "frame-ancestors 'none'");
     }
-    if (p->kind == PAGE_NO_CLIENT || p->kind == PAGE_BUSY) {
+    if (p->kind == PAGE_NO_CLIENT || p->kind == PAGE_BUSY ||
+        p->kind == PAGE_RESTARTING) {
         add(h, "retry-after", "5");
+    }
+    if (p->kind == PAGE_RESTARTING && p->is_navigation) {
+        add(h, "refresh", "3");
+    }
+}
+
+void error_page_write(struct wire_writer *w, const struct error_page *p,
+                      const struct h1_response_to *to)
+{
+    uint8_t bytes[ERROR_PAGE_MAX];
+    struct wire_writer body;
+    struct h1_body mode;
+    struct head head;
+
+    wire_writer_init(&body, bytes, sizeof(bytes));
+    error_page_body(&body, p);
+    error_page_head(&head, p, body.len);
+    h1_write_response(w, &head, to, &mode);
+    if (!to->request_is_head) {
+        wire_write_bytes(w, wire_written(&body));
     }
 }
 

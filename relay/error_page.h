@@ -6,6 +6,7 @@
 #ifndef RELAY_ERROR_PAGE_H
 #define RELAY_ERROR_PAGE_H
 
+#include "common/http/h1_writer.h"
 #include "proto/head.h"
 
 #define ERROR_PAGE_MAX (8u * KIB)
@@ -20,6 +21,7 @@ enum error_page_kind {
     PAGE_SERVICE_BROKE, /* 502: it broke off before a head */
     PAGE_CLIENT_LOST,   /* 502: the tunnel went away meanwhile */
     PAGE_NO_CLIENT,     /* 503: nobody serves the name now */
+    PAGE_RESTARTING,    /* 503: this relay makes room for the next one */
     PAGE_BUSY           /* 503: a limit of the session was reached */
 };
 
@@ -36,6 +38,10 @@ void error_page_body(struct wire_writer *w, const struct error_page *p);
 
 /* The head that goes with a body of |len| bytes; borrows constants only. */
 void error_page_head(struct head *h, const struct error_page *p, size_t len);
+
+/* The whole response for |to|, head and body, into |w|. */
+void error_page_write(struct wire_writer *w, const struct error_page *p,
+                      const struct h1_response_to *to);
 
 /* Whether the request |h| is a navigation (Sec-Fetch-Mode). */
 bool error_page_is_navigation(const struct head *h);

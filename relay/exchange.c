@@ -60,6 +60,9 @@ static enum err route(struct exchange *x, const struct exchange_visitor *v,
     if (label.len == 0) {
         return refuse(page, PAGE_BASE);
     }
+    if (drain_is_told(w)) {
+        return refuse(page, PAGE_RESTARTING);
+    }
     if (names_find(w->names, label, &holder)) {
         x->session = holder.session;
         x->tunnel = holder.tunnel;

@@ -149,7 +149,7 @@ static enum err write_head(struct exchange *x, enum head_kind kind,
          * left of the upload would be taken for a request (design 3.1, 8).
          * A body of unknown length ends for HTTP/1.0 with the connection.
          */
-        x->said_close = !x->keeps_alive || x->worker->is_draining ||
+        x->said_close = !x->keeps_alive || drain_is_on(x->worker) ||
                         (!x->in_ended && h->status != 101) ||
                         (x->version == 10 && h->framing == BODY_UNKNOWN);
         to.close = x->said_close;

@@ -55,7 +55,7 @@ static void forget(struct login_link *k)
         k->next->prev = k->prev;
     }
     free(k);
-    worker_look_at_end(w);
+    drain_look(w);
 }
 
 static void drop(struct login_link *k, const char *why)
@@ -248,7 +248,7 @@ static enum err judge(struct login_link *k, const struct login *l,
         return no(why, ERR_VERSION,
                   "this relay is older than the client; update one of them");
     }
-    if (w->is_draining) {
+    if (drain_is_on(w)) {
         return no(why, ERR_SHUTDOWN, "the relay is shutting down");
     }
     e = store_key(w->store, l->client_key, &known);

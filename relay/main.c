@@ -51,6 +51,8 @@ static int help(FILE *out)
     (void)fputs("\nSignals: SIGTERM and SIGINT let running requests finish "
                 "(30 s at most), a second\none ends at once; SIGHUP reads the "
                 "certificates again.\n"
+                "Listening sockets that systemd passes (LISTEN_FDS) are used "
+                "instead of `listen`.\n"
                 "Exit codes: 0 done, 1 failed, 2 wrong words, flags or "
                 "settings.\n",
                 out);

@@ -44,24 +44,7 @@ static void drop(struct redirect *r, uint64_t linger_us)
         r->next->prev = r->prev;
     }
     free(r);
-    worker_look_at_end(w);
-}
-
-static void write_page(struct wire_writer *out, const struct error_page *page,
-                       const struct h1_response_to *to)
-{
-    uint8_t bytes[ERROR_PAGE_MAX];
-    struct wire_writer body;
-    struct h1_body mode;
-    struct head head;
-
-    wire_writer_init(&body, bytes, sizeof(bytes));
-    error_page_body(&body, page);
-    error_page_head(&head, page, body.len);
-    h1_write_response(out, &head, to, &mode);
-    if (!to->request_is_head) {
-        wire_write_bytes(out, wire_written(&body));
-    }
+    drain_look(w);
 }
 
 static void write_redirect(struct wire_writer *out, struct span location,
@@ -122,7 +105,7 @@ static void answer(struct redirect *r)
     if (location_of(r->worker, h, &location)) {
         write_redirect(&out, wire_written(&location), &to);
     } else {
-        write_page(&out, &unknown, &to);
+        error_page_write(&out, &unknown, &to);
     }
     if (!wire_writer_done(&out) ||
         conn_write(r->conn, wire_written(&out)) != ERR_OK) {
@@ -141,7 +124,7 @@ static void refuse(struct redirect *r)
     struct wire_writer out;
 
     wire_writer_init(&out, r->worker->scratch, HEAD_MAX);
-    write_page(&out, &bad, &to);
+    error_page_write(&out, &bad, &to);
     if (conn_write(r->conn, wire_written(&out)) != ERR_OK) {
         drop(r, 0);
         return;

@@ -1,7 +1,6 @@
 /*
  * Opening everything in the order in which it is needed, the worker's own
- * timers and signals, and the end: a drain that is over when the last
- * connection is.
+ * timers and signals, and what the operator asks.
  */
 #include "relay/worker.h"
 
@@ -19,12 +18,9 @@
 #include "relay/certs.h"
 #include "relay/client_session.h"
 #include "relay/edge.h"
-#include "relay/edge_h1.h"
 #include "relay/local_ca.h"
-#include "relay/login.h"
 #include "relay/names.h"
 #include "relay/quota.h"
-#include "relay/redirect.h"
 #include "relay/relay_sandbox.h"
 #include "relay/relay_settings.h"
 #include "relay/store.h"
@@ -143,85 +139,6 @@ static void on_refresh(void *owner)
     timer_set(w->refresh, now_us + CERTS_POLL_US);
 }
 
-static void close_doors(struct worker *w)
-{
-    for (size_t i = 0; i < w->listener_count; i++) {
-        listener_close(w->listeners[i]);
-    }
-    for (size_t i = 0; i < w->redirect_count; i++) {
-        listener_close(w->redirects[i]);
-    }
-    w->listener_count = 0;
-    w->redirect_count = 0;
-}
-
-/* What keeps the loop alive goes: it ends. */
-static void end_now(struct worker *w)
-{
-    w->is_ended = true;
-    close_doors(w);
-    edge_close_all(w);
-    login_close_all(w);
-    redirect_close_all(w);
-    edge_h1_close_all(w);
-    while (w->sessions != NULL) {
-        client_session_end(w->sessions, ERR_SHUTDOWN,
-                           "the relay is shutting down");
-    }
-    admin_close(w->admin);
-    signals_close(w->signals);
-    turnstile_deinit(&w->turnstile);
-    timer_close(w->refresh);
-    timer_close(w->drain);
-    w->admin = NULL;
-    w->signals = NULL;
-    w->refresh = NULL;
-    w->drain = NULL;
-}
-
-void worker_look_at_end(struct worker *w)
-{
-    if (w->is_draining && !w->is_ended && w->arrivals == NULL &&
-        w->logins == NULL && w->redirecting == NULL && w->visitors == NULL) {
-        LOG(LOG_INFO, "drained", log_text("domain", w->settings->domain));
-        end_now(w);
-    }
-}
-
-static void on_drain_late(void *owner)
-{
-    LOG(LOG_WARN, "drain-over", log_text("why", "cutting what still goes on"));
-    end_now(owner);
-}
-
-void worker_stop(struct worker *w)
-{
-    static const char goodbye[] = "the relay is shutting down";
-
-    if (w->is_ended) {
-        return;
-    }
-    if (w->is_draining) {
-        end_now(w);
-        return;
-    }
-    LOG(LOG_INFO, "draining", log_u64("limit_s", DRAIN_RELAY_US / US_PER_S));
-    w->is_draining = true;
-    close_doors(w);
-    for (struct client_session *s = w->sessions; s != NULL; s = s->next) {
-        if (session_goaway(s->carrier.session, ERR_SHUTDOWN,
-                           span_text(goodbye)) == ERR_OK) {
-            link_wake_carrier(&s->carrier);
-        }
-    }
-    timer_set(w->drain, loop_now(&w->loop) + DRAIN_RELAY_US);
-    edge_close_all(w);
-    login_close_all(w);
-    redirect_close_all(w);
-    edge_h1_drain(w);
-    worker_look_at_end(w);
-}
-
 static void on_signal(enum signals_event event, void *owner)
 {
     struct worker *w = owner;
@@ -229,7 +146,7 @@ static void on_signal(enum signals_event event, void *owner)
     switch (event) {
     case SIGNALS_DRAIN:
     case SIGNALS_QUIT:
-        worker_stop(w);
+        drain_start(w);
         break;
     case SIGNALS_RELOAD:
         LOG(LOG_INFO, "reload", log_text("what", "certificates"));
@@ -317,10 +234,9 @@ static enum err open_tables(struct worker *w)
     w->names = names_new();
     w->quota = quota_new(&limits);
     w->refresh = timer_new(&w->loop, on_refresh, w);
-    w->drain = timer_new(&w->loop, on_drain_late, w);
     w->signals = signals_open(&w->loop, on_signal, w);
     if (w->scratch == NULL || w->names == NULL || w->quota == NULL ||
-        w->refresh == NULL || w->drain == NULL || w->signals == NULL ||
+        w->refresh == NULL || w->signals == NULL || drain_init(w) != ERR_OK ||
         turnstile_init(&w->turnstile, &w->loop, edge_let_in, w) != ERR_OK) {
         return say(ERR_NOMEM, "cannot start", "", error_text(ERR_NOMEM));
     }
@@ -328,75 +244,7 @@ static enum err open_tables(struct worker *w)
     return ERR_OK;
 }
 
-/* A machine without IPv6 is no error as long as there is another address. */
-static bool may_be_absent(const struct sockaddr_storage *at)
-{
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)at;
-
-    return at->ss_family == AF_INET6 &&
-           memcmp(&v6->sin6_addr, &in6addr_any, sizeof(in6addr_any)) == 0;
-}
-
-static enum err open_door(struct worker *w, const char *text, listener_fn *fn,
-                          struct listener **out)
-{
-    struct sockaddr_storage at;
-    char bound[ADDRESS_TEXT_MAX];
-    const char *why = "not an address and port";
-    enum err e = address_parse(text, &at);
-
-    if (e == ERR_OK) {
-        e = listener_open(&w->loop, (struct sockaddr *)&at, fn, w, out, &why);
-    }
-    if (e == ERR_ABSENT && may_be_absent(&at)) {
-        LOG(LOG_WARN, "not-listening", log_text("on", text),
-            log_text("why", why));
-        return ERR_OK;
-    }
-    if (e != ERR_OK) {
-        (void)say(ERR_IO, "cannot listen on", text, why);
-        (void)fprintf(stderr,
-                      "End what uses the port (`ss -ltnp` shows it), or choose "
-                      "another one with --%s.\nBelow 1024 only root and the "
-                      "unit may listen.\n",
-                      fn == edge_accept ? "listen" : "redirect-listen");
-        return ERR_IO;
-    }
-    listener_name(*out, &at);
-    address_text(&at, bound, sizeof(bound));
-    LOG(LOG_INFO, "listening", log_text("on", bound),
-        log_text("for",
-                 fn == edge_accept ? "visitors and clients" : "redirects"));
-    return ERR_OK;
-}
-
-static enum err open_doors(struct worker *w)
-{
-    const struct setting_list *listen = &w->settings->listen;
-    const struct setting_list *plain = &w->settings->redirect_listen;
-
-    if (listen->count > WORKER_LISTENERS_MAX ||
-        plain->count > WORKER_LISTENERS_MAX) {
-        return say(ERR_LIMIT, "cannot listen", "",
-                   "more than 8 addresses are given");
-    }
-    for (size_t i = 0; i < listen->count; i++) {
-        TRY(open_door(w, listen->items[i], edge_accept,
-                      &w->listeners[w->listener_count]));
-        w->listener_count += w->listeners[w->listener_count] != NULL;
-    }
-    if (w->listener_count == 0) {
-        return say(ERR_IO, "cannot listen", "", "no address is left");
-    }
-    for (size_t i = 0; i < plain->count; i++) {
-        TRY(open_door(w, plain->items[i], redirect_accept,
-                      &w->redirects[w->redirect_count]));
-        w->redirect_count += w->redirects[w->redirect_count] != NULL;
-    }
-    return ERR_OK;
-}
-
-static enum err open_all(struct worker *w)
+static enum err open_all(struct worker *w, struct activation *passed)
 {
     struct admin_handler handler = { .session_at = admin_session_at,
                                      .session_end = admin_session_end,
@@ -411,7 +259,7 @@ static enum err open_all(struct worker *w)
         return say(ERR_IO, "cannot open the admin socket in",
                    w->settings->state, why);
     }
-    return open_doors(w);
+    return doors_open(w, passed);
 }
 
 static void free_all(struct worker *w)
@@ -426,9 +274,10 @@ static void free_all(struct worker *w)
     keys_wipe(&w->identity, sizeof(w->identity));
 }
 
-int worker_run(const struct relay_settings *settings)
+int worker_run(const struct relay_settings *settings, struct activation *passed,
+               struct keeper *keeper)
 {
-    struct worker w = { .settings = settings };
+    struct worker w = { .settings = settings, .keeper = keeper };
     char key[KEY_TEXT_LEN];
     enum err e;
 
@@ -438,14 +287,14 @@ int worker_run(const struct relay_settings *settings)
     /* Each visitor costs one. */
     platform_raise_descriptors();
     LOG(LOG_DEBUG, "descriptors", log_u64("limit", platform_descriptors()));
-    e = open_all(&w);
+    e = open_all(&w, passed);
     if (e == ERR_OK) {
         relay_sandbox_enter(settings);
         keys_to_text(w.identity.public_key, KEY_LEN, key, sizeof(key));
         LOG(LOG_INFO, "relay-up", log_text("domain", settings->domain),
             log_text("key", key));
     } else {
-        end_now(&w);
+        drain_end(&w);
     }
     loop_run(&w.loop);
     loop_close(&w.loop);

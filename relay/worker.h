@@ -7,16 +7,18 @@
 #define RELAY_WORKER_H
 
 #include "common/keys.h"
-#include "common/listener.h"
 #include "common/loop.h"
 #include "common/timer.h"
 #include "common/tls_context.h"
 #include "proto/pool.h"
+#include "relay/doors.h"
+#include "relay/drain.h"
 #include "relay/turnstile.h"
 
 struct admin;
 struct certs;
 struct client_session;
+struct keeper;
 struct login_link;
 struct arrival;
 struct names;
@@ -26,8 +28,6 @@ struct relay_settings;
 struct signals;
 struct store;
 struct visitor;
-
-#define WORKER_LISTENERS_MAX 8u
 
 /* The relay's identity in the state folder; the first to need it makes it. */
 #define WORKER_IDENTITY_FILE "relay.key"
@@ -44,10 +44,9 @@ struct worker {
     struct quota *quota;                 /* by visitor address */
     struct tls_context *link_context;    /* TLS for client links */
     struct pool receive_pool, sent_pool; /* of all sessions together */
-    struct listener *listeners[WORKER_LISTENERS_MAX];
-    size_t listener_count;
-    struct listener *redirects[WORKER_LISTENERS_MAX]; /* port 80 */
-    size_t redirect_count;
+    struct doors doors;
+    struct drain drain;
+    struct keeper *keeper;                  /* NULL: none */
     struct turnstile turnstile;             /* what arrivals take of our time */
     struct arrival *arrivals;               /* accepted, not handed on yet */
     struct arrival *waiting, *waiting_last; /* of them, to be read */
@@ -58,11 +57,8 @@ struct worker {
     uint32_t next_visitor; /* visitor connection ids */
     uint64_t next_session; /* for the log */
     struct timer *refresh; /* certificates */
-    struct timer *drain;   /* while stopping */
     uint64_t local_ca_us;  /* when its certificate was last looked at */
-    bool is_draining;
-    bool is_ended;
-    uint8_t *scratch; /* HEAD_MAX, for one call */
+    uint8_t *scratch;      /* HEAD_MAX, for one call */
 };
 
 /*
@@ -74,23 +70,17 @@ MUST_CHECK enum err worker_identity(const char *state, struct key_pair *out,
 
 /*
  * Run the relay with |settings| until it is stopped: opens the store, the
- * identity, the certificates and the listeners, prints where it listens,
- * serves. keys_start() was called. SIGTERM and SIGINT drain (a second one
- * quits), SIGHUP reads the certificates anew. The result is the program's exit
- * code: 0 when it was stopped, 1 when it could not start; what went wrong was
- * said on standard error.
+ * identity, the certificates and the doors (by |passed|, of which there may be
+ * none), prints where it listens, serves. keys_start() was called. |keeper| is
+ * told when a successor may start; NULL is fine. SIGTERM and SIGINT drain (a
+ * second one quits), SIGHUP reads the certificates anew. The result is the
+ * program's exit code: 0 when it was stopped, 1 when it could not start; what
+ * went wrong was said on standard error.
  */
-int worker_run(const struct relay_settings *settings);
-
-/* Say goodbye to clients, accept no more, end when all is done or after
- * DRAIN_RELAY_US. Again: end at once. */
-void worker_stop(struct worker *w);
+int worker_run(const struct relay_settings *settings, struct activation *passed,
+               struct keeper *keeper);
 
 /* A number for a visitor's connection, unique among live ones. */
 uint32_t worker_visitor_id(struct worker *w);
-
-/* While draining: end the loop when nothing is left to wait for. Called
- * whenever a connection or a session is gone. */
-void worker_look_at_end(struct worker *w);
 
 #endif

@@ -64,7 +64,8 @@ class Died(Exception):
 class Child:
     """One running program."""
 
-    def __init__(self, name, argv, folder, env=None, stdin=None):
+    def __init__(self, name, argv, folder, env=None, stdin=None,
+                 pass_fds=()):
         """Start |argv|; its output goes to |folder|/|name|.{out,err}."""
         self.name = name
         self.out_path = os.path.join(folder, name + ".out")
@@ -73,7 +74,8 @@ class Child:
                 open(self.err_path, "wb") as err:
             self.process = subprocess.Popen(
                 argv, stdin=stdin or subprocess.DEVNULL, stdout=out,
-                stderr=err, env=env, start_new_session=True)
+                stderr=err, env=env, start_new_session=True,
+                pass_fds=pass_fds)
         _running.append(self)
 
     def output(self):

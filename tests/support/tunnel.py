@@ -71,6 +71,8 @@ class Relay:
         # Words before the program's own: limits.
         self.prefix = []
         self.env = None  # the environment of whoever starts it
+        self.pass_fds = ()  # descriptors that it inherits
+        self._runs = 0
 
     def __enter__(self):
         self.start()
@@ -90,9 +92,11 @@ class Relay:
 
     def start(self):
         """Start it; back when it accepts connections."""
+        self._runs += 1
         self.child = children.Child(
-            "relay", [*self.prefix, program("sallyport-relay"), "run",
-                      "--config", self.config], self.folder, env=self.env)
+            f"relay-{self._runs}", [*self.prefix, program("sallyport-relay"), "run",
+                      "--config", self.config], self.folder, env=self.env,
+            pass_fds=self.pass_fds)
         self.child.wait_for("open port", self._accepts, START_S)
 
     def _accepts(self):
