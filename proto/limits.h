@@ -90,9 +90,15 @@
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
 
 /* Redial and grace. */
+#define REDIAL_DIALS 3u /* side by side within the grace */
+#define REDIAL_QUICK_US (250 * US_PER_MS)
 #define REDIAL_FIRST_US (250 * US_PER_MS)
 #define REDIAL_FLOOR_US (1 * US_PER_S)
 #define REDIAL_CEILING_US (15 * US_PER_S)
+/* Requests that wait for a link to come back: of one name, and how long. */
+#define AWAY_REQUESTS_MAX 500u
+#define AWAY_REQUESTS_BYTES (4u * MIB)
+#define AWAY_WAIT_MAX_US (60 * US_PER_S)
 #define GRACE_DEFAULT_US (45 * US_PER_S)
 #define GRACE_MAX_US (300 * US_PER_S)
 

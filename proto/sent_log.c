@@ -36,10 +36,23 @@ enum err sent_log_ack(struct sent_log *log, uint64_t position, uint64_t now_us,
     return position > log->acked ? ERR_PROTOCOL : ERR_OK;
 }
 
+bool sent_log_may_resume(const struct sent_log *log, uint64_t position)
+{
+    const struct chunk *c = log->frames.head;
+
+    if (position == log->acked) {
+        return true;
+    }
+    while (c != NULL && c->position < position) {
+        c = c->next;
+    }
+    return c != NULL && c->position == position;
+}
+
 enum err sent_log_resume(struct sent_log *log, uint64_t position,
                          uint64_t now_us, uint64_t *freed)
 {
-    if (position < log->acked) {
+    if (!sent_log_may_resume(log, position)) {
         return ERR_PROTOCOL;
     }
     log->again = NULL;

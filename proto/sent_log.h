@@ -34,10 +34,14 @@ void sent_log_put(struct sent_log *log, struct chunk *frame, uint64_t now_us);
 MUST_CHECK enum err sent_log_ack(struct sent_log *log, uint64_t position,
                                  uint64_t now_us, uint64_t *freed);
 
+/* Whether |position| may be resumed from: one not yet freed at which a frame
+ * that was sent ends, or before which there is none. */
+bool sent_log_may_resume(const struct sent_log *log, uint64_t position);
+
 /*
  * A new link, on which the peer says that it has everything before |position|:
  * free that (as sent_log_ack() does) and send all the rest again. ERR_PROTOCOL
- * when the claim is false; nothing is to be sent again then.
+ * when sent_log_may_resume() is false; nothing changes then.
  */
 MUST_CHECK enum err sent_log_resume(struct sent_log *log, uint64_t position,
                                     uint64_t now_us, uint64_t *freed);

@@ -132,6 +132,36 @@ void session_link_up(struct session *s, unsigned slot, uint64_t now_us)
     liveness_start(&at->liveness, at->received, now_us);
 }
 
+bool session_may_resume(const struct session *s, unsigned slot,
+                        uint64_t position)
+{
+    assert(slot < SLOTS_MAX);
+    return s->error == ERR_OK &&
+           sent_log_may_resume(&s->slots[slot].log, position);
+}
+
+enum err session_link_resume(struct session *s, unsigned slot,
+                             uint64_t position, uint64_t now_us)
+{
+    struct slot *at = slot_at(s, slot);
+    uint64_t freed = 0;
+
+    assert(!at->has_link);
+    if (!session_may_resume(s, slot, position)) {
+        return ERR_PROTOCOL;
+    }
+    TRY(sent_log_resume(&at->log, position, now_us, &freed));
+    pool_release(&s->sent, freed);
+    session_link_up(s, slot, now_us);
+    return ERR_OK;
+}
+
+uint64_t session_received(const struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return s->slots[slot].received;
+}
+
 void session_link_lost(struct session *s, unsigned slot, uint64_t now_us)
 {
     struct slot *at = slot_at(s, slot);

@@ -66,6 +66,22 @@ void session_free(struct session *s);
 /* A link was logged in for |slot|; frames may be read from it and written. */
 void session_link_up(struct session *s, unsigned slot, uint64_t now_us);
 
+/*
+ * A link was logged in for |slot| that goes on where the last one was lost: the
+ * peer has everything before |position|, the rest is sent again. ERR_PROTOCOL
+ * when session_may_resume() is false; nothing has changed then.
+ */
+MUST_CHECK enum err session_link_resume(struct session *s, unsigned slot,
+                                        uint64_t position, uint64_t now_us);
+
+/* Whether |position| is one the peer may claim to have received on |slot|, and
+ * the session is alive. */
+bool session_may_resume(const struct session *s, unsigned slot,
+                        uint64_t position);
+
+/* What was received on |slot|: what a login says, and its answer. */
+uint64_t session_received(const struct session *s, unsigned slot);
+
 /* The link in |slot| is gone: an input like any other, streams live on. */
 void session_link_lost(struct session *s, unsigned slot, uint64_t now_us);
 
@@ -147,6 +163,9 @@ MUST_CHECK enum err session_write_fin(struct session *s, uint32_t stream);
  * gone or has sent FIN, for which it is 0 as well).
  */
 size_t session_room(struct session *s, uint32_t stream);
+
+/* How many payload bytes of |stream| wait to be sent; 0 when it is gone. */
+size_t session_queued(const struct session *s, uint32_t stream);
 
 /*
  * A stream that session_room() gave 0 and that has room again: its owner, each

@@ -37,9 +37,9 @@ static enum err check_open(struct session *s, size_t head_len)
     uint32_t streams_max = s->own.streams_max < s->peer.streams_max
                                ? s->own.streams_max
                                : s->peer.streams_max;
-    uint64_t unsent_max = s->slots[0].has_link
-                              ? UNSENT_SESSION_MAX + UNSENT_SESSION_SLACK
-                              : AWAY_SESSION_MAX;
+    uint64_t unsent_max =
+        UNSENT_SESSION_SLACK +
+        (s->slots[0].has_link ? UNSENT_SESSION_MAX : AWAY_SESSION_MAX);
 
     if (s->error != ERR_OK) {
         return s->error;
@@ -184,6 +184,13 @@ size_t session_room(struct session *s, uint32_t stream)
     struct stream *st = find(s, stream);
 
     return s->error != ERR_OK || st == NULL ? 0 : unsent_room(s, st);
+}
+
+size_t session_queued(const struct session *s, uint32_t stream)
+{
+    const struct stream *st = streams_find(&s->streams, stream);
+
+    return st == NULL ? 0 : st->unsent.bytes;
 }
 
 void *session_pop_writable(struct session *s, uint32_t *stream)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proto/session_state.h"
+#include "tests/sim/cuts.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/growth.h"
 #include "tests/sim/pressure.h"
@@ -26,6 +27,7 @@ struct world {
     struct dice dice;
     struct exchange exchanges[EXCHANGES];
     unsigned opened;
+    bool is_cut; /* the network: nothing arrives, whatever the ends think */
     bool is_tunnel_known[TUNNELS + 1]; /* at the relay */
 };
 
@@ -33,6 +35,7 @@ static unsigned long long running_seed;
 static uint64_t total_bytes;
 static unsigned total_exchanges;
 static unsigned total_shed;
+static unsigned total_cuts;
 
 static void on_abort(int number)
 {
@@ -118,6 +121,9 @@ static void deliver(struct world *w, struct pair_end *from, struct pair_end *to,
 {
     struct session_event event;
 
+    if (w->is_cut) {
+        return;
+    }
     while (len > 0) {
         size_t rest = len;
 
@@ -146,11 +152,30 @@ static void send_some(struct world *w, struct pair_end *from, size_t frames)
 
 static void tick(struct world *w, struct pair_end *end)
 {
-    if (w->pair.now_us >= session_deadline(end->session, 0)) {
-        check(session_tick(end->session, 0, w->pair.now_us) == ERR_OK,
+    struct session *s = end->session;
+
+    if (w->pair.now_us >= session_deadline(s, 0) &&
+        session_tick(s, 0, w->pair.now_us) != ERR_OK) {
+        check(w->is_cut && session_tick(s, 0, w->pair.now_us) == ERR_TIMEOUT,
               "a time-out");
+        session_link_lost(s, 0, w->pair.now_us);
     }
     shed(w, end);
+}
+
+/* --- a network that breaks -----------------------------------------------*/
+
+/* Some of what is under way arrives yet, the rest is lost. */
+static void cut(struct world *w)
+{
+    struct pair *p = &w->pair;
+
+    if (!w->is_cut) {
+        deliver(w, &p->relay, &p->client, dice_size(&w->dice, 40000));
+        deliver(w, &p->client, &p->relay, dice_size(&w->dice, 40000));
+        w->is_cut = true;
+        total_cuts++;
+    }
 }
 
 /* Recount what the accounts say. */
@@ -180,7 +205,7 @@ static void check_accounts(const struct pair_end *end)
         check(st->window.granted <= st->window.consumed + st->window.size,
               "more was granted than the window has");
         check(st->unsent.bytes <=
-                  UNSENT_STREAM_MAX + FRAME_PAYLOAD_MAX + 3 * HEAD_MAX,
+                  AWAY_STREAM_MAX + FRAME_PAYLOAD_MAX + 3 * HEAD_MAX,
               "a queue is too long");
     }
     check(s->sent.used == sent && end->sent.used == sent, "sent account");
@@ -201,7 +226,11 @@ static void check_log(const struct pair_end *from, const struct pair_end *to)
         cost += chunk_cost(c);
         check(c->position == position, "a frame's position is wrong");
     }
-    check(position == log->end && log->handed == log->end, "log's end");
+    check(position == log->end, "log's end");
+    check(log->handed == (log->again == NULL
+                              ? log->end
+                              : log->again->position - log->again->len),
+          "log's place");
     check(cost == log->cost, "log's cost");
     check(to->session->slots[0].received <= log->end, "received too much");
     check(log->acked <= to->session->slots[0].received,
@@ -242,6 +271,9 @@ static void check_credit(const struct session *near, const struct session *far)
 
 static void exchange_all(struct world *w)
 {
+    while (w->is_cut) {
+        w->is_cut = !cuts_mend(&w->pair, &w->watcher, &w->dice);
+    }
     do {
         send_some(w, &w->pair.relay, SIZE_MAX);
         deliver(w, &w->pair.relay, &w->pair.client, SIZE_MAX);
@@ -304,6 +336,11 @@ static void act(struct world *w)
     struct pair_end *end = is_relay ? &p->relay : &p->client;
     struct exchange *e;
 
+    if (dice_chance(d, 1)) {
+        cut(w);
+    } else if (w->is_cut && dice_chance(d, 10)) {
+        w->is_cut = !cuts_mend(&w->pair, &w->watcher, &w->dice);
+    }
     switch (dice_roll(d, 12)) {
     case 0:
         open_one(w);
@@ -326,6 +363,8 @@ static void act(struct world *w)
             take_tunnel_away(w);
         } else if (dice_chance(d, 1)) {
             unbind_one(w);
+        } else if (w->is_cut && dice_chance(d, 10)) {
+            cuts_notice(p, end);
         } else if (dice_chance(d, 3)) {
             session_probe(end->session, 0, p->now_us);
         }
@@ -430,6 +469,7 @@ static void run_seed(uint64_t seed)
     total_exchanges += w->opened;
     total_bytes += w->watcher.relay.position + w->watcher.client.position;
     pair_deinit(&w->pair);
+    watcher_deinit(&w->watcher);
     free(w);
 }
 
@@ -451,8 +491,8 @@ int main(void)
     for (uint64_t seed = 1; seed <= count; seed++) {
         run_seed(seed);
     }
-    printf("%llu seeds, %u exchanges, %u shed, %llu bytes\n",
-           (unsigned long long)count, total_exchanges, total_shed,
+    printf("%llu seeds, %u exchanges, %u cuts, %u shed, %llu bytes\n",
+           (unsigned long long)count, total_exchanges, total_cuts, total_shed,
            (unsigned long long)total_bytes);
     return 0;
 }

@@ -109,6 +109,28 @@ static void see_stream(struct watcher *w, bool from_relay,
     }
 }
 
+/* A frame from the sent log, after a resume: byte by byte what it was. */
+static void see_again(struct watcher_side *near, struct span frame)
+{
+    check(near->again + frame.len <= near->position,
+          "more again than there is");
+    check(memcmp(near->history + near->again, frame.data, frame.len) == 0,
+          "a frame came again, and differs");
+    near->again += frame.len;
+}
+
+static void remember(struct watcher_side *near, struct span frame)
+{
+    if (near->position + frame.len > near->capacity) {
+        near->capacity = 2 * (near->position + frame.len);
+        near->history = realloc(near->history, near->capacity);
+        check(near->history != NULL, "no memory");
+    }
+    memcpy(near->history + near->position, frame.data, frame.len);
+    near->position += frame.len;
+    near->again = near->position;
+}
+
 static void see_frame(void *arg, const struct pair_end *from, struct span frame)
 {
     struct watcher *w = arg;
@@ -133,7 +155,11 @@ static void see_frame(void *arg, const struct pair_end *from, struct span frame)
     if (h.type == FRAME_PING || h.type == FRAME_PONG) {
         return;
     }
-    near->position += frame.len;
+    if (near->again < near->position) {
+        see_again(near, frame);
+        return;
+    }
+    remember(near, frame);
     session_stats(from->session, &stats);
     check(stats.sent_position == near->position, "the position is wrong");
     if (h.stream != 0) {
@@ -146,4 +172,19 @@ void watcher_init(struct watcher *w, struct pair *p, uint32_t window)
     *w = (struct watcher){ .pair = p, .window = window };
     p->watch = see_frame;
     p->watch_arg = w;
+}
+
+void watcher_deinit(struct watcher *w)
+{
+    free(w->relay.history);
+    free(w->client.history);
+}
+
+void watcher_resume(struct watcher *w, const struct pair_end *end,
+                    uint64_t position)
+{
+    struct watcher_side *near = end == &w->pair->relay ? &w->relay : &w->client;
+
+    check(position <= near->position, "resumed past what was sent");
+    near->again = position;
 }

@@ -33,6 +33,9 @@ struct watcher_side {
     uint64_t acked;    /* the last ACK put out */
     uint32_t last_open;
     uint64_t frames;
+    uint64_t again;   /* position sent again up to; |position|: all new */
+    uint8_t *history; /* every sequenced byte so far */
+    size_t capacity;
 };
 
 struct watcher {
@@ -45,6 +48,14 @@ struct watcher {
 
 /* Watch |p|, whose sessions are new, from now on. */
 void watcher_init(struct watcher *w, struct pair *p, uint32_t window);
+
+/* Frees what watcher_init() and the frames since have taken. */
+void watcher_deinit(struct watcher *w);
+
+/* |end| has a new link, on which the other end has everything before
+ * |position|: the rest must come again as it was. */
+void watcher_resume(struct watcher *w, const struct pair_end *end,
+                    uint64_t position);
 
 /* What the watcher calls when a rule is broken; ends the program. */
 _Noreturn void watcher_fail(const char *why);

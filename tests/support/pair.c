@@ -90,6 +90,12 @@ void pair_send(struct pair *p, struct pair_end *from, size_t frames)
     }
 }
 
+void pair_cut(struct pair *p)
+{
+    p->relay.wire.taken = p->relay.wire.len;
+    p->client.wire.taken = p->client.wire.len;
+}
+
 size_t pair_waiting(const struct pair_end *from)
 {
     return from->wire.len - from->wire.taken;

@@ -40,6 +40,9 @@ void pair_deinit(struct pair *p);
 /* Move what |from| has to send into its wire, at most |frames| frames. */
 void pair_send(struct pair *p, struct pair_end *from, size_t frames);
 
+/* Lose what lies in both wires. */
+void pair_cut(struct pair *p);
+
 /* How many bytes lie in |from|'s wire. */
 size_t pair_waiting(const struct pair_end *from);
 

@@ -116,7 +116,7 @@ static void test_a_resume_may_be_cut_off_and_begin_anew(void **state)
     assert_int_equal(sent_log_again(log).len, 0);
 }
 
-static void test_a_false_claim_is_refused_and_sends_nothing(void **state)
+static void test_a_false_claim_is_refused_and_changes_nothing(void **state)
 {
     struct sent_log *log = *state;
     uint64_t freed = 0;
@@ -125,7 +125,24 @@ static void test_a_false_claim_is_refused_and_sends_nothing(void **state)
     assert_int_equal(sent_log_resume(log, 30, 700, &freed), ERR_OK);
     assert_int_equal(sent_log_resume(log, 10, 700, &freed), ERR_PROTOCOL);
     assert_int_equal(sent_log_resume(log, 31, 700, &freed), ERR_PROTOCOL);
+    assert_int_equal(sent_log_again(log).len, 30);
     assert_int_equal(sent_log_again(log).len, 0);
+}
+
+static void test_only_ends_of_frames_that_are_kept_may_be_claimed(void **state)
+{
+    struct sent_log *log = *state;
+    uint64_t freed = 0;
+
+    for (uint64_t position = 0; position <= 70; position++) {
+        assert_int_equal(sent_log_may_resume(log, position),
+                         position == 0 || position == 10 || position == 30 ||
+                             position == 60);
+    }
+    assert_int_equal(sent_log_ack(log, 30, 500, &freed), ERR_OK);
+    assert_false(sent_log_may_resume(log, 10));
+    assert_true(sent_log_may_resume(log, 30));
+    assert_false(sent_log_may_resume(log, UINT64_MAX));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -140,7 +157,8 @@ int main(void)
         CASE(test_an_ack_inside_a_frame_is_refused),
         CASE(test_what_is_not_acknowledged_is_sent_again_in_order),
         CASE(test_a_resume_may_be_cut_off_and_begin_anew),
-        CASE(test_a_false_claim_is_refused_and_sends_nothing),
+        CASE(test_a_false_claim_is_refused_and_changes_nothing),
+        CASE(test_only_ends_of_frames_that_are_kept_may_be_claimed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
