@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/address.h"
 #include "common/dial.h"
 #include "common/timer.h"
 #include "proto/frame.h"
@@ -26,6 +27,7 @@ struct handshake {
     struct key_pair enrol;
     bool is_enrolling;
     struct login login;
+    void (*on_ready)(void *owner);
     handshake_fn *on_done;
     void *owner;
     struct tls_context *tls;
@@ -121,13 +123,14 @@ static bool is_signed(struct handshake *h, answer_message *message,
     return keys_verify(h->binding.relay_key, wire_written(&w), signature);
 }
 
-/* What the relay may answer to our LOGIN: PROTOCOL.md, "Login". Our sessions
- * are not resumed yet: one that says so speaks of bytes we no longer have. */
+/* What the relay may answer to our LOGIN: PROTOCOL.md, "Login". */
 static bool fits(const struct welcome *m, const struct login *l)
 {
     return m->epoch == l->epoch && m->slot == l->slot &&
            m->minor >= l->minor_min && m->minor <= l->minor_max &&
-           (m->features & ~l->features) == 0 && !m->is_resumed;
+           (m->features & ~l->features) == 0 &&
+           (!m->is_resumed || (l->is_resuming && memcmp(m->session, l->session,
+                                                        SESSION_ID_LEN) == 0));
 }
 
 static void on_welcome(struct handshake *h, struct span payload)
@@ -294,6 +297,17 @@ static void on_dial(struct conn *c, enum err error, const char *why,
     }
     h->conn = c;
     conn_set_owner(c, on_conn, h);
+    if (h->on_ready != NULL) {
+        h->on_ready(h->owner);
+    } else {
+        send_login(h);
+    }
+}
+
+void handshake_login(struct handshake *h, const struct login *login)
+{
+    assert(h->conn != NULL);
+    h->login = *login;
     send_login(h);
 }
 
@@ -311,6 +325,8 @@ enum err handshake_start(struct loop *l, const struct handshake_options *o,
 {
     struct handshake *h = calloc(1, sizeof(*h));
     struct dial_options dial = { .deadline_us = LOGIN_US };
+    struct visitor_address at;
+    char host[ADDRESS_TEXT_MAX];
     enum err err = ERR_NOMEM;
 
     if (h == NULL) {
@@ -321,6 +337,7 @@ enum err handshake_start(struct loop *l, const struct handshake_options *o,
     h->relay = *o->relay;
     h->key = o->key;
     h->login = o->login;
+    h->on_ready = o->on_ready;
     h->on_done = o->on_done;
     h->owner = o->owner;
     if (o->enrol != NULL) {
@@ -336,6 +353,12 @@ enum err handshake_start(struct loop *l, const struct handshake_options *o,
         goto fail;
     }
     dial.host = h->relay.host;
+    dial.tls_host = h->relay.host;
+    if (o->at != NULL && o->at->ss_family != AF_UNSPEC) {
+        address_to_visitor(o->at, &at);
+        address_visitor_text(&at, host, sizeof(host));
+        dial.host = host;
+    }
     dial.port = h->relay.port;
     dial.tls = h->tls;
     dial.on_done = on_dial;
@@ -350,4 +373,18 @@ enum err handshake_start(struct loop *l, const struct handshake_options *o,
 fail:
     handshake_free(h);
     return err;
+}
+
+bool handshake_is_final(enum err error, bool was_up)
+{
+    switch ((int)error) {
+    case ERR_AUTH:
+    case ERR_REVOKED:
+    case ERR_VERSION:
+        return true;
+    case ERR_BINDING:
+        return !was_up;
+    default:
+        return false;
+    }
 }

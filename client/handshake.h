@@ -25,6 +25,11 @@ struct handshake_options {
     const struct key_pair *key;
     const struct key_pair *enrol; /* the invitation's seed, or NULL */
     struct login login;           /* resuming part; the rest is filled in */
+    /* Where the relay was found before; NULL: its host name is resolved. */
+    const struct sockaddr_storage *at;
+    /* Connected: the callee says handshake_login(), now or later. NULL:
+     * |login| is sent at once. */
+    void (*on_ready)(void *owner);
     handshake_fn *on_done;
     void *owner;
 };
@@ -37,6 +42,13 @@ struct handshake_options {
 MUST_CHECK enum err handshake_start(struct loop *l,
                                     const struct handshake_options *o,
                                     struct handshake **out);
+
+/* After |on_ready|: send |login|, of which the rest is filled in. */
+void handshake_login(struct handshake *h, const struct login *login);
+
+/* Whether |error| is one that another try will not mend; |was_up|: it did
+ * succeed once. */
+bool handshake_is_final(enum err error, bool was_up);
 
 /* No call follows. NULL is fine; not after |on_done|. */
 void handshake_cancel(struct handshake *h);

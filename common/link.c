@@ -263,7 +263,7 @@ struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
     conn_tune_link(c);
     conn_keep_records(c);
     conn_set_owner(c, on_link_conn, l);
-    session_link_up(s, slot, loop_now(l->loop));
+    assert(session_has_link(s, slot));
     /* What came behind the login is given as CONN_DATA later in this tick. */
     conn_resume(c);
     link_wake(l);

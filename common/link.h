@@ -44,8 +44,8 @@ struct link_handler {
 
 /*
  * Take |c| (after the login; unread input is fed first, later in this tick) as
- * |slot|'s link of |s|; session_link_up() is called. NULL without memory (|c|
- * stays the caller's). No handler is called from within.
+ * |slot|'s link of |s|, after session_link_up() or session_link_resume(). NULL
+ * without memory (|c| stays the caller's). No handler is called from within.
  */
 struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
                              const struct link_handler *h);

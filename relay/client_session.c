@@ -1,29 +1,23 @@
 /*
  * Streams' events go to their exchanges; those of stream 0, the tunnels, are
- * handled here. A lost link ends the session for now: session_lost() is the
- * one place where it could be kept for a returning client instead.
+ * handled here and by bind. A session whose link is lost is parked, until its
+ * client comes back for it or the grace is over.
  */
 #include "relay/client_session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "relay/bind.h"
 #include "relay/exchange.h"
 #include "relay/names.h"
 #include "relay/relay_settings.h"
 #include "relay/shed.h"
-#include "relay/store.h"
 #include "relay/worker.h"
 
 #define GOODBYE_LINGER_US (2 * US_PER_S)
-
-/* An answer about a tunnel that is lost would leave a client that believes the
- * wrong thing for ever: it logs in anew when its session ends. */
-static const char unheard[] = "the client does not read its answers";
 
 /* --- tunnels -------------------------------------------------------------*/
 
@@ -81,142 +75,10 @@ void client_session_unbind(struct client_session *s, const char *label,
     drop_tunnel(s, tunnel_of(s, v.tunnel));
     lose_exchanges(s, v.tunnel, code);
     if (session_unbound(s->carrier.session, &v) != ERR_OK) {
-        client_session_end(s, ERR_LIMIT, unheard);
+        client_session_end(s, ERR_LIMIT, CLIENT_SESSION_UNHEARD);
         return;
     }
     link_wake_carrier(&s->carrier);
-}
-
-static void refuse(struct client_session *s, const struct frame_bind *b,
-                   enum err code, const char *sentence)
-{
-    struct frame_verdict v = { .tunnel = b->tunnel,
-                               .code = code,
-                               .sentence = span_text(sentence) };
-
-    LOG(LOG_INFO, "bind-refused", log_u64("session", s->number),
-        log_u64("tunnel", b->tunnel), log_span("name", b->name),
-        log_text("reason", error_name(code)), log_text("why", sentence));
-    if (session_refuse(s->carrier.session, &v) != ERR_OK) {
-        client_session_end(s, ERR_LIMIT, unheard);
-    }
-}
-
-/* Which label the client gets. What cannot be is refused here. */
-static enum err choose_label(struct client_session *s,
-                             const struct frame_bind *b,
-                             char label[NAME_MAX_LEN + 1])
-{
-    struct worker *w = s->worker;
-    struct store_bind want = { .wanted = b->name,
-                               .names_max = (uint32_t)w->settings->names_max,
-                               .now_s = clock_wall_s() };
-    const char *why;
-    enum err e;
-
-    if (drain_is_told(w)) {
-        refuse(s, b, ERR_SHUTDOWN, "the relay is shutting down");
-        return ERR_SHUTDOWN;
-    }
-    if (s->tunnel_count == TUNNELS_MAX) {
-        refuse(s, b, ERR_LIMIT, "a session may have 20 tunnels");
-        return ERR_LIMIT;
-    }
-    if (b->name.len > 0 && hostname_check_label(b->name, &why) != ERR_OK) {
-        refuse(s, b, ERR_NAME_BAD, why);
-        return ERR_NAME_BAD;
-    }
-    memcpy(want.key, s->key, KEY_LEN);
-    memcpy(want.tag, b->tag, TARGET_TAG_LEN);
-    e = store_bind_name(w->store, &want, label);
-    if (e == ERR_OK) {
-        return ERR_OK;
-    }
-    if (e == ERR_STORE) {
-        LOG(LOG_ERROR, "store-failed", log_text("why", store_why(w->store)));
-    }
-    refuse(s, b, error_is_wire(e) ? e : ERR_LIMIT, store_why(w->store));
-    return e;
-}
-
-/* |before| had the name until now: another session of the same key, because a
- * name never goes to another key (design 3.1, 15). */
-static void replace(struct client_session *s, struct client_session *before,
-                    const char *label)
-{
-    char sentence[SENTENCE_MAX_LEN + 1];
-    char peer[ADDRESS_TEXT_MAX];
-    char time_text[32];
-    time_t now = (time_t)clock_wall_s();
-    struct tm utc;
-
-    address_text(&s->peer, peer, sizeof(peer));
-    (void)gmtime_r(&now, &utc);
-    (void)strftime(time_text, sizeof(time_text), "%Y-%m-%d %H:%M:%S UTC", &utc);
-    (void)snprintf(sentence, sizeof(sentence),
-                   "another client with this key, at %s, took the name %s "
-                   "over at %s",
-                   peer, label, time_text);
-    LOG(LOG_WARN, "name-taken-over", log_text("name", label),
-        log_u64("session", s->number), log_text("peer", peer),
-        log_u64("before", before->number));
-    client_session_unbind(before, label, ERR_REPLACED, sentence);
-}
-
-/* Each BIND asks the store: a client has its tunnels' worth and some more at
- * once, and then one a second. */
-static bool binds_too_fast(struct client_session *s)
-{
-    uint64_t now_us = loop_now(&s->worker->loop);
-
-    if (s->binds_us < now_us) {
-        s->binds_us = now_us;
-    }
-    s->binds_us += BIND_EACH_US;
-    return s->binds_us > now_us + BIND_BURST * BIND_EACH_US;
-}
-
-static void take_bind(struct client_session *s, const struct frame_bind *b)
-{
-    struct worker *w = s->worker;
-    struct names_holder mine = { .session = s, .tunnel = b->tunnel };
-    struct names_holder before = { 0 };
-    char label[NAME_MAX_LEN + 1];
-    char url[URL_MAX_LEN + 1];
-
-    if (binds_too_fast(s)) {
-        client_session_end(s, ERR_LIMIT, "the client binds too fast");
-        return;
-    }
-    if (choose_label(s, b, label) != ERR_OK) {
-        return;
-    }
-    if (client_session_tunnel(s, label) != 0) {
-        /* Without a wanted name the same target gives the same name. */
-        refuse(s, b, ERR_NAME_TAKEN,
-               b->name.len > 0
-                   ? "this client serves that name already"
-                   : "this client shares that target already: give the second "
-                     "tunnel a name of its own");
-        return;
-    }
-    if (names_claim(w->names, label, mine, &before) != ERR_OK) {
-        refuse(s, b, ERR_NOMEM, "the relay has no memory left");
-        return;
-    }
-    if (before.session != NULL) {
-        replace(s, before.session, label);
-    }
-    s->tunnels[s->tunnel_count].id = b->tunnel;
-    memcpy(s->tunnels[s->tunnel_count].label, label, sizeof(label));
-    s->tunnel_count++;
-    relay_settings_url(w->settings, label, url, sizeof(url));
-    LOG(LOG_INFO, "bound", log_u64("session", s->number),
-        log_u64("tunnel", b->tunnel), log_text("name", label));
-    if (session_bound(s->carrier.session, b->tunnel, span_text(url)) !=
-        ERR_OK) {
-        client_session_end(s, ERR_LIMIT, unheard);
-    }
 }
 
 static void take_unbind(struct client_session *s, uint16_t id)
@@ -256,6 +118,7 @@ static void on_free_later(struct flush *f)
     struct worker *w = s->worker;
 
     session_free(s->carrier.session);
+    parked_deinit(s);
     free(s);
     drain_look(w);
 }
@@ -288,6 +151,7 @@ static void retire(struct client_session *s, enum err code, uint64_t linger_us)
         link_close(s->carrier.links[i], linger_us);
         s->carrier.links[i] = NULL;
     }
+    timer_stop(s->parked.timer);
     loop_flush_later(&w->loop, &s->free_later);
 }
 
@@ -307,12 +171,23 @@ void client_session_end(struct client_session *s, enum err code,
 }
 
 /*
- * The last link is gone, the session with its streams and positions is whole.
- * Every login is answered `new` for now, so nobody can come back for it.
+ * The link is gone, the session with its streams and positions is whole: it
+ * waits for its client, unless that said goodbye or has nothing here.
  */
 static void session_lost(struct client_session *s)
 {
-    retire(s, ERR_EXPIRED, 0);
+    struct worker *w = s->worker;
+
+    if (s->is_leaving || drain_is_on(w) || w->settings->grace_us == 0 ||
+        (s->tunnel_count == 0 && s->exchanges == NULL)) {
+        retire(s, ERR_EXPIRED, 0);
+        return;
+    }
+    link_close(s->carrier.links[0], 0);
+    s->carrier.links[0] = NULL;
+    parked_begin(s, w->settings->grace_us);
+    LOG(LOG_INFO, "session-parked", log_u64("session", s->number),
+        log_u64("grace_s", w->settings->grace_us / US_PER_S));
 }
 
 /* --- what the link tells -------------------------------------------------*/
@@ -331,7 +206,7 @@ static void on_link_event(void *owner, const struct session_event *event)
         }
         break;
     case EVENT_BIND:
-        take_bind(s, &event->bind);
+        bind_take(s, &event->bind);
         break;
     case EVENT_UNBIND:
         take_unbind(s, event->tunnel);
@@ -374,10 +249,33 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
         how == LINK_LOST ? "link-lost" : "session-failed",
         log_u64("session", s->number), log_text("peer", peer),
         log_text("reason", error_name(error)), log_text("why", why));
-    session_lost(s);
+    if (how == LINK_FAILED) {
+        retire(s, error, 0);
+    } else {
+        session_lost(s);
+    }
 }
 
 /* --- begin ---------------------------------------------------------------*/
+
+static enum err adopt(struct client_session *s, struct conn *c,
+                      const char *event)
+{
+    struct link_handler handler = { on_link_event, on_link_writable,
+                                    on_link_end, on_link_pressure, s };
+    char peer[ADDRESS_TEXT_MAX];
+    char key[KEY_TEXT_LEN];
+
+    s->carrier.links[0] = link_open_adopt(c, s->carrier.session, 0, &handler);
+    if (s->carrier.links[0] == NULL) {
+        return ERR_NOMEM;
+    }
+    address_text(&s->peer, peer, sizeof(peer));
+    keys_to_text(s->key, KEY_LEN, key, sizeof(key));
+    LOG(LOG_INFO, event, log_u64("session", s->number), log_text("peer", peer),
+        log_text("key", key));
+    return ERR_OK;
+}
 
 enum err client_session_start(struct worker *w, struct conn *c,
                               const struct client_session_start *start)
@@ -389,27 +287,24 @@ enum err client_session_start(struct worker *w, struct conn *c,
                                  .sent_pool = &w->sent_pool,
                                  .receive_max = RECEIVE_POOL_SESSION };
     struct client_session *s = calloc(1, sizeof(*s));
-    struct link_handler handler = { on_link_event, on_link_writable,
-                                    on_link_end, on_link_pressure, s };
-    char peer[ADDRESS_TEXT_MAX];
-    char key[KEY_TEXT_LEN];
 
     if (s == NULL) {
         return ERR_NOMEM;
     }
+    s->worker = w;
     memcpy(o.id, start->id, SESSION_ID_LEN);
     s->carrier.session = session_new(&o, loop_now(&w->loop));
-    if (s->carrier.session == NULL) {
+    if (s->carrier.session == NULL || parked_init(s) != ERR_OK) {
         goto fail;
     }
-    s->worker = w;
     s->free_later.run = on_free_later;
     memcpy(s->key, start->key, KEY_LEN);
     s->peer = start->address;
+    s->epoch = start->epoch;
     s->since_s = clock_wall_s();
     s->number = ++w->next_session;
-    s->carrier.links[0] = link_open_adopt(c, s->carrier.session, 0, &handler);
-    if (s->carrier.links[0] == NULL) {
+    session_link_up(s->carrier.session, 0, w->loop.now_us);
+    if (adopt(s, c, "link-up") != ERR_OK) {
         goto fail;
     }
     s->next = w->sessions;
@@ -417,16 +312,61 @@ enum err client_session_start(struct worker *w, struct conn *c,
         s->next->prev = s;
     }
     w->sessions = s;
-    address_text(&s->peer, peer, sizeof(peer));
-    keys_to_text(s->key, KEY_LEN, key, sizeof(key));
-    LOG(LOG_INFO, "link-up", log_u64("session", s->number),
-        log_text("peer", peer), log_text("key", key));
     return ERR_OK;
 
 fail:
+    parked_deinit(s);
     session_free(s->carrier.session);
     free(s);
     return ERR_NOMEM;
+}
+
+struct client_session *
+client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
+                         const uint8_t key[KEY_LEN], uint64_t received)
+{
+    for (struct client_session *s = w->sessions; s != NULL; s = s->next) {
+        if (memcmp(session_id(s->carrier.session), id, SESSION_ID_LEN) == 0) {
+            return memcmp(s->key, key, KEY_LEN) == 0 && !s->is_leaving &&
+                           session_may_resume(s->carrier.session, 0, received)
+                       ? s
+                       : NULL;
+        }
+    }
+    return NULL;
+}
+
+void client_session_fence(struct client_session *s, uint32_t epoch,
+                          const struct sockaddr_storage *peer)
+{
+    assert(epoch > s->epoch);
+    s->epoch = epoch;
+    s->peer = *peer;
+    if (s->carrier.links[0] != NULL) {
+        LOG(LOG_INFO, "link-fenced", log_u64("session", s->number));
+        link_close(s->carrier.links[0], 0);
+        s->carrier.links[0] = NULL;
+        parked_begin(s, s->worker->settings->grace_us);
+    }
+}
+
+enum err client_session_resume(struct client_session *s, struct conn *c,
+                               uint64_t received)
+{
+    struct session *session = s->carrier.session;
+    uint64_t now_us = loop_now(&s->worker->loop);
+    enum err e = session_link_resume(session, 0, received, now_us);
+
+    if (e == ERR_OK) {
+        e = adopt(s, c, "link-resumed");
+        if (e != ERR_OK) {
+            session_link_lost(session, 0, now_us);
+        }
+    }
+    if (e == ERR_OK) {
+        parked_end(s);
+    }
+    return e;
 }
 
 struct client_session *client_session_find(struct worker *w, uint64_t number)

@@ -9,9 +9,14 @@
 
 #include "common/link.h"
 #include "proto/hostname.h"
+#include "relay/parked.h"
 
 struct exchange;
 struct worker;
+
+/* An answer about a tunnel that is lost would leave a client that believes the
+ * wrong thing for ever: it logs in anew when its session ends. */
+#define CLIENT_SESSION_UNHEARD "the client does not read its answers"
 
 struct tunnel {
     uint16_t id; /* as the client numbers it */
@@ -23,10 +28,12 @@ struct client_session {
     struct worker *worker;
     struct carrier carrier;
     struct flush free_later;
+    struct parked parked;
     uint64_t number;      /* for the log */
     uint8_t key[KEY_LEN]; /* the client's */
     struct sockaddr_storage peer;
     int64_t since_s; /* wall clock */
+    uint32_t epoch;  /* of the newest LOGIN taken */
     struct tunnel tunnels[TUNNELS_MAX];
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
@@ -41,6 +48,7 @@ struct client_session_start {
     const uint8_t *id;  /* SESSION_ID_LEN */
     struct session_limits own, peer;
     struct sockaddr_storage address;
+    uint32_t epoch;
 };
 
 /*
@@ -49,6 +57,30 @@ struct client_session_start {
  */
 MUST_CHECK enum err client_session_start(struct worker *w, struct conn *c,
                                          const struct client_session_start *s);
+
+/*
+ * The session |id| of the client |key|, that it may come back to with
+ * |received|, what it says to have received; NULL: there is none, or the claim
+ * is not true.
+ */
+struct client_session *
+client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
+                         const uint8_t key[KEY_LEN], uint64_t received);
+
+/*
+ * Close the link that |s| still has: no byte of it is taken any more. A newer
+ * login of |epoch|, from |peer|, takes its place.
+ */
+void client_session_fence(struct client_session *s, uint32_t epoch,
+                          const struct sockaddr_storage *peer);
+
+/*
+ * Go on over |c|, on which the client has everything before |received|: what
+ * client_session_resumable() agreed to. After client_session_fence(). On error
+ * |c| stays the caller's, and the session parked.
+ */
+MUST_CHECK enum err client_session_resume(struct client_session *s,
+                                          struct conn *c, uint64_t received);
 
 /* End |s| at once: GOAWAY with |code| and |sentence|, streams cut, names
  * freed. |s| is gone at the end of the tick. */

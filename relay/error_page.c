@@ -50,6 +50,10 @@ static const struct page_text texts[] = {
         "had answered.",
         "Try again in a moment; `sallyport` reconnects by itself while it "
         "runs." },
+    [PAGE_RECONNECTING] = { 503, "reconnecting", "The tunnel is reconnecting",
+        "The machine behind {host} has lost its connection to this relay and "
+        "is trying to come back.",
+        "This page looks again by itself every few seconds." },
     [PAGE_NO_CLIENT] = { 503, "no_client", "The tunnel is not connected",
         "The name {host} is taken, but no client serves it now.",
         "Start `sallyport` on the machine that shares this name, or wait if it "
@@ -229,11 +233,11 @@ void error_page_head(struct head *h, const struct error_page *p, size_t len)
             "default-src 'none'; style-src 'unsafe-inline'; "
             "frame-ancestors 'none'");
     }
-    if (p->kind == PAGE_NO_CLIENT || p->kind == PAGE_BUSY ||
-        p->kind == PAGE_RESTARTING) {
+    if (status_of(p) == 503) {
         add(h, "retry-after", "5");
     }
-    if (p->kind == PAGE_RESTARTING && p->is_navigation) {
+    if ((p->kind == PAGE_RECONNECTING || p->kind == PAGE_RESTARTING) &&
+        p->is_navigation) {
         add(h, "refresh", "3");
     }
 }

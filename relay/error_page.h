@@ -20,6 +20,7 @@ enum error_page_kind {
     PAGE_SERVICE_DOWN,  /* 502: nothing listens at the target */
     PAGE_SERVICE_BROKE, /* 502: it broke off before a head */
     PAGE_CLIENT_LOST,   /* 502: the tunnel went away meanwhile */
+    PAGE_RECONNECTING,  /* 503: the client's link is lost, and awaited */
     PAGE_NO_CLIENT,     /* 503: nobody serves the name now */
     PAGE_RESTARTING,    /* 503: this relay makes room for the next one */
     PAGE_BUSY           /* 503: a limit of the session was reached */

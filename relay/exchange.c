@@ -14,6 +14,7 @@
 #include "relay/client_session.h"
 #include "relay/exchange_response.h"
 #include "relay/names.h"
+#include "relay/parked.h"
 #include "relay/relay_settings.h"
 #include "relay/store.h"
 #include "relay/worker.h"
@@ -134,6 +135,9 @@ static enum err open_stream(struct exchange *x,
     struct wire_writer w;
 
     TRY(encode_head(v, &w));
+    if (!parked_may_wait(x->session, x->tunnel, w.len)) {
+        return ERR_LIMIT;
+    }
     TRY(session_open(s, &open, wire_written(&w), false, &x->stream));
     session_set_owner(s, x->stream, x);
     if (x->is_upgrade) {
@@ -254,6 +258,7 @@ enum err exchange_start(struct exchange *x, const struct exchange_visitor *v,
         goto fail;
     }
     enlist(x);
+    parked_wait(x->session, x);
     splice_set_stream(x->splice, x->stream);
     if (x->is_upgrade) {
         /* What comes before the answer belongs to nobody yet. */
@@ -266,14 +271,18 @@ fail:
     if (e == ERR_HEAD) {
         page->status = 431;
         page->detail = "the head is too large with the relay's own fields";
+        page->kind = PAGE_BAD;
+    } else if (x->session->parked.is_on) {
+        page->kind = PAGE_RECONNECTING;
     } else {
+        page->kind = PAGE_BUSY;
         LOG(LOG_WARN, "stream-refused", log_text("host", v->host),
             log_text("why", session_why(x->session->carrier.session)));
     }
     splice_free(x->splice);
     free(x->line);
     *x = (struct exchange){ 0 };
-    return refuse(page, e == ERR_HEAD ? PAGE_BAD : PAGE_BUSY);
+    return ERR_ABSENT;
 }
 
 bool exchange_is_on(const struct exchange *x)
@@ -332,6 +341,12 @@ void exchange_lost(struct exchange *x, enum err why)
     } else {
         exchange_finish(x, EXCHANGE_CUT, why);
     }
+}
+
+void exchange_waited(struct exchange *x)
+{
+    assert(x->status == 0);
+    exchange_finish_page(x, PAGE_RECONNECTING, ERR_TIMEOUT);
 }
 
 void exchange_shed(struct exchange *x)

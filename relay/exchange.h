@@ -49,6 +49,7 @@ struct exchange {
     bool gave_fin;     /* and given to the stream whole: no STOP came before */
     bool out_ended;    /* the response is whole and with the kernel */
     bool out_received; /* the stream's FIN came: nothing more to wait for */
+    bool is_waiting;   /* for the client's link: nothing was sent yet */
     bool is_stopped;   /* the client wants no more of the request */
 };
 
@@ -96,6 +97,9 @@ void exchange_lost(struct exchange *x, enum err why);
 
 /* Memory needs what |x| holds; its stream was reset. Ends |x|. */
 void exchange_shed(struct exchange *x);
+
+/* |x| has waited for its session's link in vain. Ends |x|. */
+void exchange_waited(struct exchange *x);
 
 /* The visitor is gone or is cut off: RESET(CANCEL). No |on_end| follows. */
 void exchange_cancel(struct exchange *x);

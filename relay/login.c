@@ -146,6 +146,40 @@ static enum err send_welcome(struct login_link *k, struct welcome *m,
     return send_frame(k->conn, FRAME_WELCOME, wire_written(&w));
 }
 
+/*
+ * A session that this client comes back to: whether it was found, and answered
+ * with |m|. The signature was checked; only now the older link is fenced, and
+ * what was received counts from then.
+ */
+static bool come_back(struct login_link *k, const struct login *l,
+                      const struct login_binding *b, struct welcome *m)
+{
+    static const struct refusal stale = {
+        ERR_STALE, "a newer login for this session was here already"
+    };
+    struct client_session *s = client_session_resumable(
+        k->worker, l->session, l->client_key, l->received);
+
+    if (s == NULL) {
+        return false;
+    }
+    if (l->epoch <= s->epoch) {
+        deny(k, b, &stale);
+        return true;
+    }
+    client_session_fence(s, l->epoch, &k->peer);
+    m->is_resumed = true;
+    m->received = session_received(s->carrier.session, 0);
+    memcpy(m->session, l->session, SESSION_ID_LEN);
+    if (send_welcome(k, m, b) != ERR_OK ||
+        client_session_resume(s, k->conn, l->received) != ERR_OK) {
+        drop(k, "no memory to resume a session");
+        return true;
+    }
+    forget(k);
+    return true;
+}
+
 static void welcome(struct login_link *k, const struct login *l,
                     const struct login_binding *b)
 {
@@ -163,8 +197,12 @@ static void welcome(struct login_link *k, const struct login *l,
                                           .id = m.session,
                                           .own = m.limits,
                                           .peer = l->limits,
-                                          .address = k->peer };
+                                          .address = k->peer,
+                                          .epoch = l->epoch };
 
+    if (l->is_resuming && come_back(k, l, b, &m)) {
+        return;
+    }
     keys_random(m.session, sizeof(m.session));
     if (send_welcome(k, &m, b) != ERR_OK ||
         client_session_start(k->worker, k->conn, &start) != ERR_OK) {

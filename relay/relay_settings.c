@@ -47,6 +47,8 @@ static const struct setting rows[] = {
       "Make a CA and certificate of our own, as always without `certs`" },
     { "grace", SETTING_DURATION, ROW(grace_us), 0, "45s",
       0, GRACE_MAX_US, NULL, "Keep a session whose link is lost this long" },
+    { "wait", SETTING_DURATION, ROW(wait_us), 0, "10s",
+      0, AWAY_WAIT_MAX_US, NULL, "Let requests wait so long for a lost link" },
     { "streams", SETTING_COUNT, ROW(streams_max), 0,
       NUMBER(STREAMS_MAX_DEFAULT),
       16, 65536, NULL, "Allow a client this many requests at once" },

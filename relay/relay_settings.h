@@ -24,6 +24,7 @@ struct relay_settings {
     uint64_t public_port;                /* in URLs; never 0 once read */
     char invite_host[RELAY_PATH_MAX];    /* HOST:PORT for clients */
     uint64_t grace_us;                   /* a lost session is kept */
+    uint64_t wait_us;                    /* new requests wait for it */
     uint64_t streams_max;                /* live streams of a session */
     uint64_t names_max;                  /* names of one key */
     uint64_t address_connections;        /* of one address, at once */

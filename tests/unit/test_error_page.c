@@ -26,7 +26,7 @@ static void render(const struct error_page *p)
 static void test_each_kind_has_its_status_and_fits_in_both_forms(void **state)
 {
     static const unsigned statuses[] = { 200, 400, 404, 408, 421, 502,
-                                         502, 502, 503, 503, 503 };
+                                         502, 502, 503, 503, 503, 503 };
 
     (void)state;
     for (int kind = PAGE_BASE; kind <= PAGE_BUSY; kind++) {
@@ -86,18 +86,22 @@ static void test_who_waits_for_a_client_is_told_when_to_come(void **state)
     assert_non_null(head_find(&h, "retry-after").data);
 }
 
-static void test_a_page_of_a_restart_looks_again(void **state)
+static void test_a_page_that_waits_looks_again_by_itself(void **state)
 {
-    struct error_page p = { .kind = PAGE_RESTARTING };
+    struct error_page p = { .kind = PAGE_RECONNECTING, .is_navigation = true };
     struct head h;
 
     (void)state;
     error_page_head(&h, &p, 10);
     assert_non_null(head_find(&h, "retry-after").data);
-    assert_null(head_find(&h, "refresh").data);
-    p.is_navigation = true;
+    assert_true(head_same(head_find(&h, "refresh"), "3"));
+    p.kind = PAGE_RESTARTING;
     error_page_head(&h, &p, 10);
-    assert_non_null(head_find(&h, "refresh").data);
+    assert_non_null(head_find(&h, "retry-after").data);
+    assert_true(head_same(head_find(&h, "refresh"), "3"));
+    p.is_navigation = false;
+    error_page_head(&h, &p, 10);
+    assert_null(head_find(&h, "refresh").data);
 }
 
 static void test_only_a_navigation_gets_a_page(void **state)
@@ -120,7 +124,7 @@ int main(void)
         cmocka_unit_test(test_names_are_escaped_for_where_they_stand),
         cmocka_unit_test(test_the_parsers_status_and_sentence_are_shown),
         cmocka_unit_test(test_who_waits_for_a_client_is_told_when_to_come),
-        cmocka_unit_test(test_a_page_of_a_restart_looks_again),
+        cmocka_unit_test(test_a_page_that_waits_looks_again_by_itself),
         cmocka_unit_test(test_only_a_navigation_gets_a_page),
     };
 

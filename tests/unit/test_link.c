@@ -154,6 +154,7 @@ static void side_adopt(struct side *s)
                               .on_pressure = on_pressure,
                               .owner = s };
 
+    session_link_up(s->session, 0, s->world->loop.now_us);
     s->link = link_open_adopt(s->conn, s->session, 0, &h);
     assert_non_null(s->link);
     assert_ptr_equal(link_conn(s->link), s->conn);

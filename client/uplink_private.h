@@ -1,0 +1,61 @@
+/*
+ * What uplink.c and uplink_session.c share: one object, seen from its links and
+ * from its session. Nobody else includes this.
+ */
+#ifndef CLIENT_UPLINK_PRIVATE_H
+#define CLIENT_UPLINK_PRIVATE_H
+
+#include "client/redial.h"
+#include "client/uplink.h"
+#include "common/timer.h"
+
+#define UPLINK_SLOT 0u
+
+struct uplink {
+    struct loop *loop;
+    struct uplink_options o;
+    struct pool receive_pool;
+    struct pool sent_pool;
+    struct carrier carrier;
+    struct local_world world;
+    struct redial *redial;
+    struct timer *look; /* in a drain, or while the session is renewed */
+    struct timer *drain;
+    uint32_t epoch;    /* of the newest LOGIN */
+    uint64_t grace_us; /* how long the relay keeps a lost session */
+    uint64_t renew_us; /* when a used up session ends at the latest, or 0 */
+    uint64_t keep_us;  /* when one without a link does */
+    bool was_up;
+    bool is_left; /* the relay said GOAWAY on this link */
+    bool is_draining;
+    bool is_over; /* nothing more is dialled */
+};
+
+/* To the owner. */
+void uplink_session_tell(struct uplink *u, enum uplink_event event,
+                         struct tunnel *tunnel, enum err error,
+                         const char *why);
+
+/* Say so when a drain has nothing left to wait for. */
+void uplink_session_check_drained(struct uplink *u);
+
+/* What a LOGIN says of us. */
+struct session_limits uplink_session_limits(void);
+
+/* The session that |m| is about: the one we had, or a new one. It has a link
+ * now. ERR_PROTOCOL: what |m| says of the one we had is false. */
+MUST_CHECK enum err uplink_session_take(struct uplink *u,
+                                        const struct welcome *m);
+
+/* Ask for all tunnels in a new session. ERR_NOMEM. */
+MUST_CHECK enum err uplink_session_bind(struct uplink *u);
+
+/* It is of no more use: its exchanges end with it. */
+void uplink_session_drop(struct uplink *u);
+
+/* What the link's handler calls. */
+void uplink_session_event(void *owner, const struct session_event *event);
+void uplink_session_writable(void *owner, void *stream_owner, uint32_t stream);
+void uplink_session_pressure(void *owner);
+
+#endif
