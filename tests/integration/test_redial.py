@@ -45,17 +45,17 @@ def test_the_client_is_back_within_3_s(stage, away_s, how):
 
 
 def test_what_was_under_way_ends_visibly(stage):
-    """A visitor waiting for an answer is told 502 when the client dies."""
+    """A visitor waiting for an answer is told 502 when the killed client's
+    place is taken; till then it might have been a cut link."""
     stage.share("cut")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(stage.get, "/slow?ms=20000")
         stages.eventually("request at the service", lambda: b"/slow" in
                           tunnel.curl(stage.direct + "/seen?path=/slow",
                                       stage.ca))
-        begin = calm.now()
         stage.client.kill()
+        stage.share("cut")
         assert answer.result(30)[0] == 502
-        assert calm.now() - begin < 1
 
 
 def test_a_body_under_way_is_cut(stage):
@@ -65,6 +65,7 @@ def test_a_body_under_way_is_cut(stage):
         visitor.ask("/endless")
         assert visitor.until(b"still here")
         stage.client.kill()
+        stage.share("cut")
         assert visitor.ends() == "cut"
 
 
@@ -114,10 +115,9 @@ def test_requests_after_the_return_work_on_old_visitors(stage):
     with raw_visitor.open_to(stage.url, stage.ca) as visitor:
         visitor.ask("/one")
         assert visitor.answer().status == 404
-        stage.client.kill()
+        stage.client.stop()
         visitor.ask("/two")
-        answer = visitor.answer()
-        assert answer.status == 503
+        assert visitor.answer().status == 503
         stage.share("steady")
         visitor.ask("/three")
         assert visitor.answer().body == b"nothing at /three\n"

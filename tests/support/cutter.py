@@ -1,0 +1,100 @@
+"""A network between a client and its relay that can break.
+
+Carries TCP connections to the relay as they are. cut() ends them, as a router
+that restarts; freeze() lets them stand and swallows what comes, as after a
+change of network, where the old flows lead nowhere; heal() lets new ones
+through again.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+
+READ_BYTES = 65536
+
+
+class Cutter:
+    """Listens on |port| until it is left."""
+
+    def __init__(self, relay_port):
+        self.relay_port = relay_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._lock = threading.Lock()
+        self._flows = []
+        self._is_open = True
+
+    def __enter__(self):
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        # close() alone leaves a thread in accept(), and the port open.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def lead(self, client):
+        """From now on |client| reaches its relay through here."""
+        path = os.path.join(client.folder, "state", "sallyport", "relays")
+        with open(path, encoding="ascii") as source:
+            text = source.read()
+        with open(path, "w", encoding="ascii") as out:
+            out.write(text.replace(f" {self.relay_port} ", f" {self.port} "))
+
+    def cut(self):
+        """End every connection, and refuse new ones."""
+        with self._lock:
+            self._is_open = False
+            flows, self._flows = self._flows, []
+        for flow in flows:
+            flow.end()
+
+    def freeze(self):
+        """Swallow what comes on all connections, for ever, and refuse new
+        ones."""
+        with self._lock:
+            self._is_open = False
+            for flow in self._flows:
+                flow.is_frozen = True
+
+    def heal(self):
+        """Let new connections through."""
+        with self._lock:
+            self._is_open = True
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                with self._lock:
+                    if self._is_open:
+                        self._flows.append(Flow(near, self.relay_port))
+                    else:
+                        near.close()
+
+
+class Flow:
+    """One connection, carried both ways."""
+
+    def __init__(self, near, port):
+        self.is_frozen = False
+        self._ends = [near, socket.create_connection(("127.0.0.1", port))]
+        for source, sink in (self._ends, self._ends[::-1]):
+            threading.Thread(target=self._carry, args=(source, sink),
+                             daemon=True).start()
+
+    def _carry(self, source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(READ_BYTES):
+                if not self.is_frozen:
+                    sink.sendall(data)
+        if not self.is_frozen:
+            self.end()
+
+    def end(self):
+        """No byte more either way."""
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
