@@ -18,6 +18,7 @@ import tunnel
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OUTAGE_S = 3.0
+LONG_OUTAGE_S = 5.0
 BEFORE_S = 1.0
 TALK_S = 9
 BODY = 12 * 10**6
@@ -37,27 +38,32 @@ def echo_argv(port):
             "--port", str(port)]
 
 
-def change_address(house):
+def change_address(house, seconds=OUTAGE_S):
     """Cut, a new address in the middle, mend."""
     house.line.cut()
-    time.sleep(OUTAGE_S / 2)
+    time.sleep(seconds / 2)
     house.line.move()
-    time.sleep(OUTAGE_S / 2)
+    time.sleep(seconds / 2)
     house.line.mend()
 
 
-def cut_plainly(house):
+def cut_plainly(house, seconds=OUTAGE_S):
     """Cut, mend."""
     house.line.cut()
-    time.sleep(OUTAGE_S)
+    time.sleep(seconds)
     house.line.mend()
 
 
-def outage(house, happens):
-    """Traffic of all kinds while something |happens|; its report."""
+def long_change(house):
+    """As change_address(), for the longer time."""
+    change_address(house, LONG_OUTAGE_S)
+
+
+def outage(house, happens, kinds=()):
+    """Traffic of some kinds, or all, while something |happens|; its report."""
     traffic = children.Child("traffic", [
         "/usr/bin/python3", os.path.join(HERE, "traffic.py"), house.urls["files"],
-        house.relay.ca, str(TALK_S), str(BODY)], house.folder)
+        house.relay.ca, str(TALK_S), str(BODY), *kinds], house.folder)
     try:
         traffic.wait_for("ready", lambda: "ready\n" in traffic.output(),
                          START_S)

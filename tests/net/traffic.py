@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 """Visitors of every kind at once, and what each of them got.
 
-    traffic.py URL CA.pem SECONDS BYTES
+    traffic.py URL CA.pem SECONDS BYTES [KIND...]
 
 URL is the echo service's; event streams and WebSockets that say something each
-50 ms for so many SECONDS, downloads and uploads of so many BYTES. Prints
+50 ms for so many SECONDS, downloads and uploads of so many BYTES; or KINDs of
+these, or `requests`, 20 a second on connections of their own. Prints
 "ready" when all of it is under way, and at the end a line of JSON: of each
 kind how many there were, how many got all of it and in its order on the
-connection that they began with, the longest time between two messages in ms,
-and what was wrong.
+connection that they began with, the longest time between two messages (that a
+request took) in ms, and what was wrong.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "support"))
 import pattern  # noqa: E402
 
-EVENTS, SOCKETS, DOWNLOADS, UPLOADS = 20, 20, 4, 2
+COUNTS = {"events": 20, "sockets": 20, "downloads": 4, "uploads": 2}
 EVERY_MS = 50
 READ = 256 * 1024
 LAST_S = 120.0
@@ -77,14 +78,14 @@ class Order:
 class Visitors:
     """All of them; one house."""
 
-    def __init__(self, url, ca, seconds, size):
+    def __init__(self, url, ca, seconds, size, kinds):
         parts = urllib.parse.urlsplit(url)
         self.url, self.host, self.port = url, parts.hostname, parts.port
         self.trust = ssl.create_default_context(cafile=ca)
         self.messages = int(seconds * 1000 / EVERY_MS)
         self.size = size
-        self.kinds = {"events": Kind(EVENTS), "sockets": Kind(SOCKETS),
-                      "downloads": Kind(DOWNLOADS), "uploads": Kind(UPLOADS)}
+        counts = {**COUNTS, "requests": self.messages}
+        self.kinds = {name: Kind(counts[name]) for name in kinds or COUNTS}
 
     async def ask(self, head):
         """A connection with a request on it."""
@@ -166,10 +167,21 @@ class Visitors:
             raise Wrong(f"{said['bytes']} bytes, another body came")
         writer.close()
 
-    async def one(self, name):
-        """One visitor, whatever comes."""
+    async def requests(self, kind):
+        """One request."""
+        begun = time.monotonic()
+        reader, writer = await self.ask("GET /status HTTP/1.1")
+        await self.head(reader)
+        writer.close()
+        kind.gap_ms = max(kind.gap_ms, 1000 * (time.monotonic() - begun))
+
+    async def one(self, name, number):
+        """One visitor, whatever comes; requests come one after the other."""
         kind = self.kinds[name]
         try:
+            if name == "requests":
+                kind.begun += 1
+                await asyncio.sleep(number * EVERY_MS / 1000)
             await asyncio.wait_for(getattr(self, name)(kind), LAST_S)
             kind.whole += 1
         except Exception as error:  # pylint: disable=broad-except
@@ -178,9 +190,9 @@ class Visitors:
     async def all(self):
         """Everyone at once."""
         pattern.sha256(self.size)
-        tasks = [asyncio.create_task(self.one(name))
+        tasks = [asyncio.create_task(self.one(name, number))
                  for name, kind in self.kinds.items()
-                 for _ in range(kind.count)]
+                 for number in range(kind.count)]
         while not all(kind.begun + len(kind.wrong) >= kind.count
                       for kind in self.kinds.values()):
             await asyncio.sleep(0.02)
@@ -192,4 +204,4 @@ class Visitors:
 
 if __name__ == "__main__":
     asyncio.run(Visitors(sys.argv[1], sys.argv[2], float(sys.argv[3]),
-                         int(sys.argv[4])).all())
+                         int(sys.argv[4]), sys.argv[5:]).all())
