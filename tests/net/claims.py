@@ -217,6 +217,19 @@ def check_stopped(tally, house):
     service.stop()
 
 
+def check_cut(tally, house):
+    """All kinds of traffic through a cut of three seconds."""
+    echo = serve_files(house)
+    for words, happens in (("a cut of three seconds", outages.cut_plainly),
+                           ("such a cut and a new address",
+                            outages.change_address)):
+        house.use(outages.LINE)
+        report = outages.outage(house, happens)
+        tally.check(f"nobody notices more of {words} than that it is slow",
+                    outages.is_whole(report), outages.show(report))
+    echo.stop()
+
+
 def check_gone(tally, house):
     """A client without FIN, and the next one."""
     echo = serve_files(house)
@@ -303,5 +316,6 @@ PARTS = {
     "whole": check_whole,
     "goodput": check_goodput,
     "stopped": check_stopped,
+    "cut": check_cut,
     "gone": check_gone,
 }
