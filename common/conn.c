@@ -40,6 +40,7 @@ static void conn_finish(struct conn *c)
     c->phase = PHASE_CLOSED;
     c->is_reading = false;
     loop_flush_cancel(c->loop, &c->flush);
+    loop_flush_cancel(c->loop, &c->leave);
     timer_close(c->timer);
     c->timer = NULL;
     if (c->in == c->loop->spare) {
@@ -118,6 +119,17 @@ static void conn_tick(struct flush *f)
         c->resume_due = false;
         conn_read_resume(c);
     }
+    if (c->phase != PHASE_CLOSED) {
+        loop_flush_last(c->loop, &c->leave);
+    }
+}
+
+/* What was written goes out in one piece: of a link, what many streams wrote,
+ * and what they wrote when the first of it had left their queues. */
+static void conn_leave(struct flush *f)
+{
+    struct conn *c = container_of(f, struct conn, leave);
+
     if (c->phase != PHASE_HANDSHAKE && c->phase != PHASE_UP &&
         c->phase != PHASE_LINGER) {
         return;
@@ -146,6 +158,7 @@ static struct conn *conn_new(struct loop *l, const struct conn_options *o,
     c->on_event = o->on_event;
     c->owner = o->owner;
     c->flush.run = conn_tick;
+    c->leave.run = conn_leave;
     c->why = "";
     c->burst = WRITE_BATCH;
     if (o->tls != NULL) {

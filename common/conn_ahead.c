@@ -17,7 +17,7 @@ static void ahead_fill(struct conn *c, struct chunk **chunks, unsigned count,
                        size_t len)
 {
     for (unsigned i = 0; i < count; i++) {
-        size_t part = len < FRAME_PAYLOAD_MAX ? len : FRAME_PAYLOAD_MAX;
+        size_t part = len < BULK_PAYLOAD ? len : BULK_PAYLOAD;
 
         if (part == 0) {
             loop_chunk_give(c->loop, chunks[i]);
@@ -40,7 +40,7 @@ size_t conn_ahead_read(struct conn *c)
     while (count < AHEAD_CHUNKS &&
            (chunks[count] = loop_chunk_take(c->loop)) != NULL) {
         parts[count].iov_base = chunk_tail(chunks[count]);
-        parts[count].iov_len = FRAME_PAYLOAD_MAX;
+        parts[count].iov_len = BULK_PAYLOAD;
         count++;
     }
     if (count > 0 && uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
@@ -51,7 +51,7 @@ size_t conn_ahead_read(struct conn *c)
         c->ahead_status = uv_translate_sys_error(errno);
     }
     len = len < 0 ? 0 : len;
-    c->has_enough = (size_t)len < count * (size_t)FRAME_PAYLOAD_MAX;
+    c->has_enough = (size_t)len < count * (size_t)BULK_PAYLOAD;
     ahead_fill(c, chunks, count, (size_t)len);
     return (size_t)len;
 }

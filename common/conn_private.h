@@ -27,6 +27,7 @@ struct conn {
     struct tls *tls;     /* NULL: plain */
     struct timer *timer; /* deadline, then linger; NULL: none runs */
     struct flush flush;  /* conn_tick() at the end of this tick */
+    struct flush leave;  /* conn_leave() after all others have written */
     enum conn_phase phase;
 
     /* In. */

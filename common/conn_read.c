@@ -51,7 +51,7 @@ struct chunk *conn_read_target(struct conn *c)
 size_t conn_read_room(const struct conn *c, const struct chunk *target)
 {
     size_t room = chunk_room(target);
-    size_t most = c->wants_more ? c->more_max : FRAME_PAYLOAD_MAX;
+    size_t most = c->wants_more ? c->more_max : BULK_PAYLOAD;
 
     if (!c->keeps_records && target->len + room > most) {
         room = most - target->len;
@@ -278,7 +278,7 @@ static void read_count(struct conn *c, size_t len)
 static size_t read_plain(struct conn *c, size_t len)
 {
     struct chunk *target = c->in != NULL ? c->in : c->loop->spare;
-    bool is_full = len == FRAME_PAYLOAD_MAX;
+    bool is_full = len == BULK_PAYLOAD;
 
     chunk_grow(target, len);
     if (is_full) {

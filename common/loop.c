@@ -16,14 +16,23 @@ _Static_assert(BATCH_CAPACITY >= WRITE_BATCH + 8u * KIB + 4u * 64u,
 /* The kernel too copies by `rep movsb` (see span_copy()), and what it copies
  * from begins with a page as a rule. */
 #define PAGE 4096u
+#define PAGES(len) (((len) + PAGE - 1) / PAGE * PAGE)
+
+static bool has_dirty(const struct loop *l)
+{
+    return l->dirty.next != &l->dirty || l->leaving.next != &l->leaving;
+}
 
 static void flush_all(struct loop *l)
 {
-    struct flush *f;
-
-    /* A flush may queue itself or others again: the list is run until empty,
+    /* A flush may queue itself or others again: the lists are run until empty,
      * which is bounded by what the kernel takes and the queues hold. */
-    while ((f = l->dirty.next) != &l->dirty) {
+    while (has_dirty(l)) {
+        struct flush *f = l->dirty.next;
+
+        if (f == &l->dirty) {
+            f = l->leaving.next;
+        }
         loop_flush_cancel(l, f);
         f->run(f);
     }
@@ -63,9 +72,12 @@ static void loop_free_buffers(struct loop *l)
 
 enum err loop_open(struct loop *l)
 {
-    *l = (struct loop){ .dirty = { .next = &l->dirty, .prev = &l->dirty } };
+    *l = (struct loop){
+        .dirty = { .next = &l->dirty, .prev = &l->dirty },
+        .leaving = { .next = &l->leaving, .prev = &l->leaving },
+    };
     platform_keep_freed_memory();
-    l->cipher_in = aligned_alloc(PAGE, READ_BATCH);
+    l->cipher_in = aligned_alloc(PAGE, PAGES(READ_BATCH));
     l->record = malloc(TLS_RECORD_MAX);
     if (l->cipher_in == NULL || l->record == NULL) {
         loop_free_buffers(l);
@@ -110,7 +122,7 @@ void loop_close(struct loop *l)
     do {
         flush_all(l);
         is_alive = uv_run(&l->uv, UV_RUN_ONCE) != 0;
-    } while (is_alive || l->dirty.next != &l->dirty);
+    } while (is_alive || has_dirty(l));
     int status = uv_loop_close(&l->uv);
 
     assert(status == 0);
@@ -118,16 +130,27 @@ void loop_close(struct loop *l)
     loop_free_buffers(l);
 }
 
-void loop_flush_later(struct loop *l, struct flush *f)
+/* To the end of the list at |head|, if in none. */
+static void flush_put(struct flush *head, struct flush *f)
 {
     if (f->is_queued) {
         return;
     }
     f->is_queued = true;
-    f->next = &l->dirty;
-    f->prev = l->dirty.prev;
+    f->next = head;
+    f->prev = head->prev;
     f->prev->next = f;
-    l->dirty.prev = f;
+    head->prev = f;
+}
+
+void loop_flush_later(struct loop *l, struct flush *f)
+{
+    flush_put(&l->dirty, f);
+}
+
+void loop_flush_last(struct loop *l, struct flush *f)
+{
+    flush_put(&l->leaving, f);
 }
 
 void loop_flush_cancel(struct loop *l, struct flush *f)

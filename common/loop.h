@@ -49,6 +49,7 @@ struct loop {
     uint64_t now_us;       /* set anew before every callback round */
     uint64_t tick;         /* counts the rounds */
     struct flush dirty;    /* list head */
+    struct flush leaving;  /* likewise, of what is run when that is empty */
     uint8_t *cipher_in;    /* READ_BATCH, input, borrowed for a call */
     uint8_t *record;       /* TLS_RECORD_MAX, frames gathered for a record */
     struct chunk *spare;   /* where the next read goes, see loop_spare() */
@@ -71,6 +72,10 @@ void loop_close(struct loop *l);
 /* Run |f| at the end of this tick, once. Safe from within a flush. */
 void loop_flush_later(struct loop *l, struct flush *f);
 void loop_flush_cancel(struct loop *l, struct flush *f);
+
+/* Likewise, but only when nothing else is left to flush in this tick: for what
+ * the others may still add to. */
+void loop_flush_last(struct loop *l, struct flush *f);
 
 /* Read the clock into now_us (libuv's callbacks do so by their rooms). */
 uint64_t loop_now(struct loop *l);

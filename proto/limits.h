@@ -154,14 +154,26 @@
 #define INVITATION_EXPIRES_S (24u * 3600u)
 #define INVITATION_USES_MAX 1000u
 
+/*
+ * A packet of the loopback carries 65,483 bytes, 65,463 of IPv6. Four full
+ * records are more: their tail would be a packet of its own, which costs nearly
+ * as much as a large one. So bulk is read in pieces that are a little smaller
+ * than a frame may be, and four of them in their records fill a batch.
+ */
+#define PACKET_MAX 65463u
+#define BULK_PAYLOAD (FRAME_PAYLOAD_MAX - 56u)
+
 /* The loop's buffers. */
 #define CHUNK_HEADROOM 32u
-#define READ_BATCH (64u * KIB)
-#define WRITE_BATCH (64u * KIB)
-#define WRITE_BURST_MAX (256u * KIB)
+#define WRITE_BATCH 65000u
+#define READ_BATCH WRITE_BATCH
+#define WRITE_BURST_MAX (4u * WRITE_BATCH)
 #define READ_PER_TICK (256u * KIB)
 
 _Static_assert(FRAME_MAX == TLS_RECORD_MAX, "a frame fills one TLS record");
+_Static_assert(4u * (FRAME_HEADER_LEN + BULK_PAYLOAD + 22u) <= PACKET_MAX &&
+                   4u * (BULK_PAYLOAD + 22u) >= WRITE_BATCH,
+               "four records of TLS fill a batch, and a packet takes it");
 _Static_assert(CHUNK_HEADROOM >= FRAME_HEADER_LEN, "the header fits in front");
 _Static_assert(WINDOW_FIRST <= WINDOW_MAX, "windows only grow");
 _Static_assert(HEAD_MAX < WINDOW_FIRST, "a head fits the first window");

@@ -232,6 +232,59 @@ static void test_a_burst_grows_while_the_kernel_takes_all(void **state)
     world_close(&w);
 }
 
+/* Adds to what the client wrote in a flush of its own. */
+struct adder {
+    struct flush flush;
+    struct world *world;
+    size_t before;
+};
+
+/* The next three bytes, which are unsent then. */
+static void write_three(struct world *w, size_t before)
+{
+    struct end *e = &w->client;
+    struct span bytes = span_of(w->pattern + e->written, 3);
+
+    assert_int_equal(conn_unsent(e->conn), before);
+    assert_int_equal(conn_write(e->conn, bytes), ERR_OK);
+    assert_int_equal(conn_unsent(e->conn), before + 3);
+    e->written += 3;
+}
+
+static void run_adder(struct flush *f)
+{
+    struct adder *a = container_of(f, struct adder, flush);
+
+    /* What was written before is still here. */
+    write_three(a->world, a->before);
+}
+
+static void test_what_flushes_write_leaves_together(void **state)
+{
+    struct world w;
+    struct adder adder = { .flush = { .run = run_adder },
+                           .world = &w,
+                           .before = 3 };
+
+    (void)state;
+    world_open(&w);
+    world_connect(&w, 0);
+    while (w.client.up == 0) {
+        world_step(&w);
+    }
+    for (unsigned i = 1; i <= 2; i++) {
+        write_three(&w, 0);
+        loop_flush_later(&w.loop, &adder.flush);
+        world_until(&w, &w.client.sent);
+        assert_int_equal(conn_unsent(w.client.conn), 0);
+        w.client.sent = 0;
+        while (w.server.received < 6u * i) {
+            world_step(&w);
+        }
+    }
+    world_close(&w);
+}
+
 static void test_an_idle_connection_holds_no_buffer(void **state)
 {
     struct world w;
@@ -278,7 +331,7 @@ static void test_records_are_kept_when_asked(void **state)
             world_step(&w);
         }
         assert_int_equal(w.server.largest,
-                         keeps ? TLS_RECORD_MAX : FRAME_PAYLOAD_MAX);
+                         keeps ? TLS_RECORD_MAX : BULK_PAYLOAD);
         world_close(&w);
     }
 }
@@ -294,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_more_has_a_bound),
         cmocka_unit_test(test_a_pause_holds_back_the_sender),
         cmocka_unit_test(test_a_burst_grows_while_the_kernel_takes_all),
+        cmocka_unit_test(test_what_flushes_write_leaves_together),
         cmocka_unit_test(test_an_idle_connection_holds_no_buffer),
         cmocka_unit_test(test_records_are_kept_when_asked),
     };

@@ -14,7 +14,7 @@
 #include "tests/support/conn_world.h"
 #include "tests/support/slower.h"
 
-#define AHEAD_MAX ((size_t)(LOOP_CHUNKS_KEPT - 1) * FRAME_PAYLOAD_MAX)
+#define AHEAD_MAX ((size_t)(LOOP_CHUNKS_KEPT - 1) * BULK_PAYLOAD)
 
 /* The server, paused by its owner, with chunks that it has not seen. */
 static void until_ahead(struct world *w)
@@ -50,7 +50,7 @@ static void test_bulk_waits_for_its_owner_within_a_bound(void **state)
     conn_resume(w.server.conn);
     world_until(&w, &w.server.eof);
     assert_int_equal(w.server.received, slower_mib(8));
-    assert_int_equal(w.server.largest, FRAME_PAYLOAD_MAX);
+    assert_int_equal(w.server.largest, BULK_PAYLOAD);
     assert_int_equal(w.server.conn->ahead.count, 0);
     world_close(&w);
 }

@@ -100,6 +100,49 @@ static void test_a_flush_may_queue_and_cancel(void **state)
     loop_close(&l);
 }
 
+/* Runs last, and wants all the others to have run then. */
+struct last {
+    struct flush flush;
+    struct job *others;
+    unsigned runs;
+};
+
+static void run_last(struct flush *f)
+{
+    struct last *last = container_of(f, struct last, flush);
+
+    assert_int_equal(last->others->again, 0);
+    assert_false(last->others->flush.is_queued);
+    last->runs++;
+}
+
+static void test_what_leaves_waits_for_all_other_flushes(void **state)
+{
+    struct loop l;
+    struct job job;
+    struct last last = { .flush = { .run = run_last }, .others = &job };
+    struct timer *alive;
+
+    (void)state;
+    assert_int_equal(loop_open(&l), ERR_OK);
+    alive = keep_alive(&l);
+    job_init(&job, &l);
+    job.again = 3;
+    loop_flush_last(&l, &last.flush);
+    loop_flush_later(&l, &job.flush);
+    uv_run(&l.uv, UV_RUN_NOWAIT);
+    assert_int_equal(job.runs, 4);
+    assert_int_equal(last.runs, 1);
+    loop_flush_last(&l, &last.flush);
+    loop_flush_cancel(&l, &last.flush);
+    uv_run(&l.uv, UV_RUN_NOWAIT);
+    assert_int_equal(last.runs, 1);
+    loop_flush_last(&l, &last.flush);
+    timer_close(alive);
+    loop_close(&l);
+    assert_int_equal(last.runs, 2);
+}
+
 static void test_what_is_queued_at_the_end_still_runs(void **state)
 {
     struct loop l;
@@ -172,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_flush_runs_once_a_tick),
         cmocka_unit_test(test_a_flush_may_queue_and_cancel),
+        cmocka_unit_test(test_what_leaves_waits_for_all_other_flushes),
         cmocka_unit_test(test_what_is_queued_at_the_end_still_runs),
         cmocka_unit_test(test_batches_are_kept_up_to_a_bound),
         cmocka_unit_test(test_the_spare_chunk_is_empty_each_time),
