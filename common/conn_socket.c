@@ -7,6 +7,10 @@
 #include "common/conn_private.h"
 #include "common/platform.h"
 
+/* What waits in the kernel for a peer that does not read is in nobody's pool,
+ * and all connections of a machine share the memory it waits in: one batch is
+ * enough for it to go on sending with. */
+#define UNSENT_LOW_MARK WRITE_BATCH
 #define LINK_UNSENT_LOW_MARK (128u * KIB)
 
 void conn_socket_choose(const uv_tcp_t *tcp, const struct sockaddr *peer)
@@ -26,8 +30,12 @@ void conn_socket_choose(const uv_tcp_t *tcp, const struct sockaddr *peer)
 void conn_socket_tune(struct conn *c)
 {
     struct sockaddr_storage peer;
+    uv_os_fd_t fd;
 
     uv_tcp_nodelay(&c->tcp, 1);
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+        platform_unsent_low_mark(fd, UNSENT_LOW_MARK);
+    }
     /* Accepted ones too, for what they were given late. */
     conn_peer(c, &peer);
     conn_socket_choose(&c->tcp, (const struct sockaddr *)&peer);
