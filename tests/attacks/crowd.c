@@ -44,6 +44,9 @@ static const struct kind kinds[] = {
       "GET / HTTP/1.1\r\nHost: ", "\r\nX: " },
     { "body", CAN_TLS | CAN_ASK | CAN_DRIP,
       "POST / HTTP/1.1\r\nHost: ", "\r\nContent-Length: 1000000\r\n\r\n" },
+    /* A request whose body is waited for. */
+    { "wait", CAN_TLS | CAN_ASK,
+      "POST / HTTP/1.1\r\nHost: ", "\r\nContent-Length: 1000000\r\n\r\n" },
     { "stall", CAN_TLS | CAN_ASK | CAN_STALL,
       "GET /100000000 HTTP/1.1\r\nHost: ", "\r\n\r\n" },
 };

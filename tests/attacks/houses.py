@@ -17,6 +17,11 @@ import tunnel
 PAGE = os.sysconf("SC_PAGE_SIZE")
 STRANGER = ("tests", "attacks", "attacks_stranger")
 SERVICE = ("tests", "bench", "bench_service")
+# All that is here shares one kernel's memory for TCP. What it would keep of
+# answers for the service, megabytes each, is not the tunnel's, and would be
+# missed by everybody, whosever visitors stall.
+SERVICE_KEPT = 16384
+OURS = "0100007F:"  # from where the clients come
 START_S = 10.0
 
 
@@ -32,19 +37,22 @@ def build():
 class House:
     """A relay, a client whose name is measured, and one that is idle."""
 
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, prefix=()):
+        """|prefix| are words before its programs' own."""
         self.name = name
         self.folder = os.path.join(folder, name)
         os.makedirs(self.folder)
         port = children.free_port()
         self.service = children.Child(
             "service", [os.path.join(os.environ["SALLYPORT_BUILD"], *SERVICE),
-                        str(port)], self.folder)
+                        str(port), str(SERVICE_KEPT)], self.folder)
         self.relay = tunnel.Relay(self.folder)
+        self.relay.prefix = list(prefix)
         self.relay.start()
         self.client = tunnel.Client(self.relay, self.folder, "busy")
         self.idle = tunnel.Client(self.relay, self.folder, "idle")
         for client, label in ((self.client, name), (self.idle, "idle-" + name)):
+            client.prefix = list(prefix)
             client.login()
             client.http(f"127.0.0.1:{port}", name=label,
                         options=["--no-probe"])
@@ -60,6 +68,23 @@ class House:
         """(relay, client): resident bytes now."""
         return tuple(resident(child) for child in
                      (self.relay.child, self.client.child))
+
+    def kept(self):
+        """What the kernel keeps for the relay's visitors, in bytes: sent and
+        not acknowledged, or still to be sent."""
+        at, total = f":{self.relay.port:04X}", 0
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            for line in table:
+                words = line.split()
+                if words[1].endswith(at) and not words[2].startswith(OURS):
+                    total += int(words[4].split(":")[0], 16)
+        return total
+
+    def live(self):
+        """How many requests of the busy client the relay says to be live."""
+        lines = self.relay.command("sessions").stdout.split("\n")
+        return int(next(line for line in lines
+                        if f" {self.client.machine} " in line).split()[6])
 
     def troubles(self):
         """What happened to its links, as the programs tell it."""

@@ -5,7 +5,9 @@
  * end, one each 20 ms, as a language model does; they say when they were sent.
  * No HTTP server: it knows our probe only.
  *
- *   bench_service PORT
+ *   bench_service PORT [KEPT]
+ *
+ * KEPT: how many bytes of an answer the kernel keeps at most; else it decides.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -308,6 +310,14 @@ static int listen_on(uint16_t port)
     return fd;
 }
 
+/* Its connections inherit that. */
+static void keep_little(int listener, const char *bytes)
+{
+    int size = (int)strtol(bytes, NULL, 10);
+
+    setsockopt(listener, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+}
+
 static void service_init(struct service *s, int listener)
 {
     struct epoll_event accepts = { .events = EPOLLIN, .data.ptr = NULL };
@@ -328,13 +338,16 @@ int main(int argc, char **argv)
     struct epoll_event events[EVENTS];
     int listener;
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: bench_service PORT\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: bench_service PORT [KEPT]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     memset(block, 'x', sizeof(block));
     listener = listen_on((uint16_t)strtol(argv[1], NULL, 10));
+    if (argc == 3) {
+        keep_little(listener, argv[2]);
+    }
     service_init(&service, listener);
     for (;;) {
         int count = epoll_wait(service.poll, events, EVENTS, -1);
