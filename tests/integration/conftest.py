@@ -17,10 +17,6 @@ import stage as stages  # noqa: E402
 
 children.end_with_us()
 
-# It says why.
-if stages.is_sanitized():
-    collect_ignore = ["test_fault_memory.py"]
-
 
 @pytest.fixture(name="shared", scope="session")
 def shared_stage():

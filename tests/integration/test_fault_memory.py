@@ -5,8 +5,7 @@ what comes next goes well, and at the end nothing is held.
 Checks: allocations of ours in an exchange, in the relay's BoringSSL's too; in
 a start, a login and a reconnect.
 FAULTS_ALL=1: every one; else a sample.
-Not for sanitized builds: their malloc() cannot be replaced. There the unit
-tests let allocations fail.
+Not for sanitized builds: there the unit tests let allocations fail.
 """
 
 import os
@@ -21,6 +20,8 @@ from fault_house import BACK_S, FaultHouse
 
 ALL = os.environ.get("FAULTS_ALL") == "1"
 CALLS_MAX = 2000
+pytestmark = pytest.mark.skipif(
+    stages.is_sanitized(), reason="a sanitizer's malloc() cannot be replaced")
 
 
 @pytest.fixture(name="house", scope="module")
