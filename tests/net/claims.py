@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import socket
 import statistics
@@ -73,10 +74,36 @@ def check_line(tally, house):
     after = line.counts()["up"]
     packets = after["packets"] - before["packets"]
     lost = after["lost"] - before["lost"]
+    due = LOSS * packets / 100
+    # Six times as far off as chance is: never.
     tally.check(f"{LOSS}% of the packets are lost",
-                0.5 * LOSS <= 100 * lost / packets <= 1.5 * LOSS,
+                abs(lost - due) <= 6 * math.sqrt(due),
                 f"{lost} of {packets}")
     line.set(rate=RATE * 10**6, loss=0)
+    check_refusals(tally, house)
+
+
+def is_refused(line, **settings):
+    """Whether the line will not have it."""
+    try:
+        line.set(**settings)
+    except netns.Refused:
+        return True
+    return False
+
+
+def check_refusals(tally, house):
+    """What the line does not do."""
+    again = subprocess.run([os.path.join(house.programs, "net_link")],
+                           stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False, timeout=START_S)
+    tally.check("a line keeps out of a network that has devices",
+                again.returncode == 1 and "not ours" in again.stderr,
+                again.stderr.strip())
+    tally.check("it refuses what it does not know",
+                is_refused(house.line, colour=1)
+                and is_refused(house.line, lane="sideways", rate=1)
+                and is_refused(house.line, delay=-1))
 
 
 def serve_files(house):
