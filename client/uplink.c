@@ -26,8 +26,8 @@ static struct redial_pace pace_of(const struct uplink *u)
     struct redial_pace pace = { 0 };
     struct session_stats stats;
 
-    if (u->carrier.session != NULL) {
-        session_stats(u->carrier.session, &stats);
+    if (u->now->carrier.session != NULL) {
+        session_stats(u->now->carrier.session, &stats);
         pace.quick_us = u->grace_us;
         pace.rtt_us = stats.rtt_us;
     }
@@ -50,15 +50,20 @@ static void dial_again(struct uplink *u)
 static void on_link_end(void *owner, enum link_end how, enum err error,
                         const char *why)
 {
-    struct uplink *u = owner;
+    struct uplink_session *s = owner;
+    struct uplink *u = s->uplink;
 
     LOG(LOG_INFO, "link-down", log_text("reason", error_name(error)),
         log_text("why", why));
+    if (!uplink_session_is_newest(s)) {
+        uplink_session_check_drained(u);
+        return;
+    }
     if (!u->is_over) {
         uplink_session_tell(u, UPLINK_LOST, NULL, error, why);
     }
-    link_close(u->carrier.links[UPLINK_SLOT], 0);
-    u->carrier.links[UPLINK_SLOT] = NULL;
+    link_close(u->now->carrier.links[UPLINK_SLOT], 0);
+    u->now->carrier.links[UPLINK_SLOT] = NULL;
     if (how == LINK_FAILED || u->is_draining) {
         uplink_session_drop(u);
     }
@@ -73,13 +78,13 @@ static enum err link_up(struct uplink *u, struct conn *conn,
                                     .on_writable = uplink_session_writable,
                                     .on_end = on_link_end,
                                     .on_pressure = uplink_session_pressure,
-                                    .owner = u };
+                                    .owner = u->now };
     enum err e = uplink_session_take(u, m);
 
     if (e == ERR_OK) {
-        u->carrier.links[UPLINK_SLOT] =
-            link_open_adopt(conn, u->carrier.session, UPLINK_SLOT, &handler);
-        e = u->carrier.links[UPLINK_SLOT] == NULL ? ERR_NOMEM : ERR_OK;
+        u->now->carrier.links[UPLINK_SLOT] = link_open_adopt(
+            conn, u->now->carrier.session, UPLINK_SLOT, &handler);
+        e = u->now->carrier.links[UPLINK_SLOT] == NULL ? ERR_NOMEM : ERR_OK;
     }
     if (e == ERR_OK && !m->is_resumed) {
         e = uplink_session_bind(u);
@@ -88,7 +93,8 @@ static enum err link_up(struct uplink *u, struct conn *conn,
     }
     if (e == ERR_NOMEM && m->is_resumed) {
         /* The relay keeps it: there may be memory the next time. */
-        session_link_lost(u->carrier.session, UPLINK_SLOT, u->loop->now_us);
+        session_link_lost(u->now->carrier.session, UPLINK_SLOT,
+                          u->loop->now_us);
     } else if (e != ERR_OK) {
         uplink_session_drop(u);
     }
@@ -128,9 +134,20 @@ static void on_redialled(void *owner, const struct handshake_result *r)
     }
 }
 
+/* The relay makes room for another: dial that one while the streams of this
+ * session end beside it. */
+void uplink_leave(struct uplink *u)
+{
+    static const struct redial_pace none;
+
+    if (uplink_session_leave(u) == ERR_OK) {
+        redial_start_later(u->redial, &none);
+    }
+}
+
 static bool may_login(void *owner)
 {
-    return ((struct uplink *)owner)->carrier.links[UPLINK_SLOT] == NULL;
+    return ((struct uplink *)owner)->now->carrier.links[UPLINK_SLOT] == NULL;
 }
 
 /* The positions of now: an older link may have brought more since the dial. */
@@ -140,10 +157,10 @@ static void on_login(void *owner, struct login *l)
 
     l->epoch = ++u->epoch;
     l->limits = uplink_session_limits();
-    if (u->carrier.session != NULL) {
+    if (u->now->carrier.session != NULL) {
         l->is_resuming = true;
-        l->received = session_received(u->carrier.session, UPLINK_SLOT);
-        memcpy(l->session, session_id(u->carrier.session), SESSION_ID_LEN);
+        l->received = session_received(u->now->carrier.session, UPLINK_SLOT);
+        memcpy(l->session, session_id(u->now->carrier.session), SESSION_ID_LEN);
     }
 }
 
@@ -154,7 +171,7 @@ static void renew(struct uplink *u)
     static const struct redial_pace none;
     struct session_stats stats;
 
-    session_stats(u->carrier.session, &stats);
+    session_stats(u->now->carrier.session, &stats);
     if (stats.streams > 0 && loop_now(u->loop) < u->renew_us) {
         timer_set(u->look, u->loop->now_us + DRAIN_LOOK_US);
         return;
@@ -177,7 +194,7 @@ static void on_look(void *owner)
         /* A stream's end counts when its last frames have been sent, of which
          * nobody tells. */
         timer_set(u->look, loop_now(u->loop) + DRAIN_LOOK_US);
-    } else if (u->carrier.links[UPLINK_SLOT] != NULL) {
+    } else if (u->now->carrier.links[UPLINK_SLOT] != NULL) {
         renew(u);
     } else if (loop_now(u->loop) >= u->keep_us) {
         uplink_session_drop(u);
@@ -205,21 +222,13 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
     }
     pool_init(&u->receive_pool, NULL, RECEIVE_POOL_CLIENT);
     pool_init(&u->sent_pool, NULL, SENT_LOG_RELAY);
-    u->world.loop = l;
-    u->world.carrier = &u->carrier;
-    u->world.locals.carrier = &u->carrier;
-    u->world.locals.receive = &u->receive_pool;
-    u->world.locals.sent = &u->sent_pool;
-    u->world.on_end = o->on_exchange;
-    u->world.owner = o->owner;
-    u->world.pool = conn_pool_new(l);
-    u->world.scratch = malloc(2 * HEAD_MAX);
+    u->scratch = malloc(2 * HEAD_MAX);
+    u->now = uplink_session_new(u);
     u->redial = redial_new(l, &redial);
     u->look = timer_new(l, on_look, u);
     u->drain = timer_new(l, on_drain_over, u);
-    if (local_set_init(&u->world.locals, l) != ERR_OK ||
-        u->world.pool == NULL || u->world.scratch == NULL ||
-        u->redial == NULL || u->look == NULL || u->drain == NULL) {
+    if (u->scratch == NULL || u->now == NULL || u->redial == NULL ||
+        u->look == NULL || u->drain == NULL) {
         uplink_free(u);
         return NULL;
     }
@@ -236,19 +245,20 @@ void uplink_drain(struct uplink *u)
     timer_set(u->drain, loop_now(u->loop) + DRAIN_CLIENT_US);
     timer_set(u->look, u->loop->now_us);
     redial_stop(u->redial);
-    if (u->carrier.links[UPLINK_SLOT] == NULL) {
+    if (u->now->carrier.links[UPLINK_SLOT] == NULL) {
         /* What has no link now cannot be finished. */
         uplink_session_drop(u);
         return;
     }
     for (size_t i = 0; i < u->o.tunnel_count; i++) {
         if (!u->o.tunnels[i].is_over &&
-            session_unbind(u->carrier.session, u->o.tunnels[i].id) != ERR_OK) {
+            session_unbind(u->now->carrier.session, u->o.tunnels[i].id) !=
+                ERR_OK) {
             LOG(LOG_WARN, "unbind-failed",
                 log_u64("tunnel", u->o.tunnels[i].id));
         }
     }
-    link_wake_carrier(&u->carrier);
+    link_wake_carrier(&u->now->carrier);
 }
 
 void uplink_free(struct uplink *u)
@@ -258,20 +268,24 @@ void uplink_free(struct uplink *u)
     }
     u->is_over = true;
     redial_free(u->redial);
-    if (u->carrier.links[UPLINK_SLOT] != NULL) {
+    while (u->left != NULL) {
+        struct uplink_session *next = u->left->next;
+
+        uplink_session_free(u->left);
+        u->left = next;
+    }
+    if (u->now != NULL && u->now->carrier.links[UPLINK_SLOT] != NULL) {
         /* Or the relay would keep the session for us. */
-        if (session_goaway(u->carrier.session, ERR_SHUTDOWN,
+        if (session_goaway(u->now->carrier.session, ERR_SHUTDOWN,
                            span_text("the client ends")) != ERR_OK) {
             LOG(LOG_DEBUG, "goaway-not-sent", log_u64("slot", UPLINK_SLOT));
         }
-        link_close(u->carrier.links[UPLINK_SLOT], US_PER_S);
-        u->carrier.links[UPLINK_SLOT] = NULL;
+        link_close(u->now->carrier.links[UPLINK_SLOT], US_PER_S);
+        u->now->carrier.links[UPLINK_SLOT] = NULL;
     }
-    uplink_session_drop(u);
-    local_set_deinit(&u->world.locals);
+    uplink_session_free(u->now);
     assert(u->receive_pool.used == 0 && u->sent_pool.used == 0);
-    conn_pool_free(u->world.pool);
-    free(u->world.scratch);
+    free(u->scratch);
     timer_close(u->look);
     timer_close(u->drain);
     free(u);

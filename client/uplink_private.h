@@ -10,14 +10,26 @@
 #include "common/timer.h"
 
 #define UPLINK_SLOT 0u
+/* Sessions beside the newest one: a relay restarts no more often. */
+#define UPLINK_LEFT_MAX 4u
+
+/* A session, or the place for one, and what its streams hang off. */
+struct uplink_session {
+    struct uplink_session *next; /* of those that were left */
+    struct uplink *uplink;
+    struct carrier carrier;
+    struct local_world world;
+};
 
 struct uplink {
     struct loop *loop;
     struct uplink_options o;
     struct pool receive_pool;
     struct pool sent_pool;
-    struct carrier carrier;
-    struct local_world world;
+    struct uplink_session *now;  /* never NULL */
+    struct uplink_session *left; /* the relay said goodbye: their streams end
+                                  * beside the new session; the newest first */
+    uint8_t *scratch;            /* of all worlds: 2 * HEAD_MAX */
     struct redial *redial;
     struct timer *look; /* in a drain, or while the session is renewed */
     struct timer *drain;
@@ -30,6 +42,9 @@ struct uplink {
     bool is_draining;
     bool is_over; /* nothing more is dialled */
 };
+
+/* Leave the newest session, whose relay said goodbye, and dial the next. */
+void uplink_leave(struct uplink *u);
 
 /* To the owner. */
 void uplink_session_tell(struct uplink *u, enum uplink_event event,
@@ -53,7 +68,20 @@ MUST_CHECK enum err uplink_session_bind(struct uplink *u);
 /* It is of no more use: its exchanges end with it. */
 void uplink_session_drop(struct uplink *u);
 
-/* What the link's handler calls. */
+/* A place for a session of |u|; NULL without memory. */
+struct uplink_session *uplink_session_new(struct uplink *u);
+
+/* Its exchanges end. NULL is fine. */
+void uplink_session_free(struct uplink_session *s);
+
+/* Make room for another session; this one's streams live on, as long as its
+ * link does. ERR_NOMEM: nothing changes. */
+MUST_CHECK enum err uplink_session_leave(struct uplink *u);
+
+/* The link of |s| is gone; false if |s| was left, and is freed. */
+bool uplink_session_is_newest(struct uplink_session *s);
+
+/* What the link's handler calls; its owner is the struct uplink_session. */
 void uplink_session_event(void *owner, const struct session_event *event);
 void uplink_session_writable(void *owner, void *stream_owner, uint32_t stream);
 void uplink_session_pressure(void *owner);

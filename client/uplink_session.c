@@ -6,6 +6,7 @@
 #include "client/uplink_private.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/log.h"
 
@@ -47,36 +48,110 @@ void uplink_session_check_drained(struct uplink *u)
     if (!u->is_draining || u->is_over) {
         return;
     }
-    if (u->carrier.session != NULL) {
-        session_stats(u->carrier.session, &stats);
+    if (u->now->carrier.session != NULL) {
+        session_stats(u->now->carrier.session, &stats);
     }
-    if (stats.streams == 0) {
+    if (stats.streams == 0 && u->left == NULL) {
         u->is_over = true;
         uplink_session_tell(u, UPLINK_DRAINED, NULL, ERR_OK, "");
     }
 }
 
-/* The session is of no more use: its exchanges end with it. */
-void uplink_session_drop(struct uplink *u)
+static void drop(struct uplink_session *s)
 {
-    link_close(u->carrier.links[UPLINK_SLOT], 0);
-    u->carrier.links[UPLINK_SLOT] = NULL;
-    local_set_abandon(&u->world.locals);
-    if (u->carrier.session != NULL) {
-        session_free(u->carrier.session);
-        u->carrier.session = NULL;
+    link_close(s->carrier.links[UPLINK_SLOT], 0);
+    s->carrier.links[UPLINK_SLOT] = NULL;
+    local_set_abandon(&s->world.locals);
+    if (s->carrier.session != NULL) {
+        session_free(s->carrier.session);
+        s->carrier.session = NULL;
     }
 }
 
-static void on_open(struct uplink *u, const struct session_event *event)
+void uplink_session_drop(struct uplink *u)
 {
-    struct tunnel *t = find_tunnel(u, event->open.tunnel);
+    drop(u->now);
+}
 
-    if (t == NULL || t->is_over || u->is_draining) {
-        session_reset(u->carrier.session, event->stream, ERR_REFUSED);
+struct uplink_session *uplink_session_new(struct uplink *u)
+{
+    struct uplink_session *s = calloc(1, sizeof(*s));
+
+    if (s == NULL) {
+        return NULL;
+    }
+    s->uplink = u;
+    s->world.loop = u->loop;
+    s->world.carrier = &s->carrier;
+    s->world.locals.carrier = &s->carrier;
+    s->world.locals.receive = &u->receive_pool;
+    s->world.locals.sent = &u->sent_pool;
+    s->world.on_end = u->o.on_exchange;
+    s->world.owner = u->o.owner;
+    s->world.scratch = u->scratch;
+    s->world.pool = conn_pool_new(u->loop);
+    if (local_set_init(&s->world.locals, u->loop) != ERR_OK ||
+        s->world.pool == NULL) {
+        uplink_session_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void uplink_session_free(struct uplink_session *s)
+{
+    if (s == NULL) {
         return;
     }
-    local_open(&u->world, &t->local, event);
+    drop(s);
+    local_set_deinit(&s->world.locals);
+    conn_pool_free(s->world.pool);
+    free(s);
+}
+
+enum err uplink_session_leave(struct uplink *u)
+{
+    struct uplink_session *fresh = uplink_session_new(u);
+    struct uplink_session **at = &u->left;
+
+    if (fresh == NULL) {
+        return ERR_NOMEM;
+    }
+    u->now->next = u->left;
+    u->left = u->now;
+    u->now = fresh;
+    for (unsigned i = 0; i < UPLINK_LEFT_MAX && *at != NULL; i++) {
+        at = &(*at)->next;
+    }
+    uplink_session_free(*at); /* the oldest, if there is one too many */
+    *at = NULL;
+    return ERR_OK;
+}
+
+bool uplink_session_is_newest(struct uplink_session *s)
+{
+    struct uplink_session **at = &s->uplink->left;
+
+    if (s == s->uplink->now) {
+        return true;
+    }
+    while (*at != s) {
+        at = &(*at)->next;
+    }
+    *at = s->next;
+    uplink_session_free(s);
+    return false;
+}
+
+static void on_open(struct uplink_session *s, const struct session_event *event)
+{
+    struct tunnel *t = find_tunnel(s->uplink, event->open.tunnel);
+
+    if (t == NULL || t->is_over || s->uplink->is_draining) {
+        session_reset(s->carrier.session, event->stream, ERR_REFUSED);
+        return;
+    }
+    local_open(&s->world, &t->local, event);
 }
 
 static void on_bound(struct uplink *u, const struct session_event *event)
@@ -120,33 +195,26 @@ static void on_goaway(struct uplink *u, const struct session_event *event)
     if (u->is_left) {
         return; /* said once is enough */
     }
-    u->is_left = true;
     LOG(LOG_INFO, "goaway", log_text("reason", error_name(event->code)),
         log_text("why", why));
+    if (event->code == ERR_SHUTDOWN && !u->is_draining) {
+        uplink_session_tell(u, UPLINK_LOST, NULL, event->code, why);
+        uplink_leave(u);
+        return;
+    }
+    u->is_left = true;
     if (event->code == ERR_RENEW) {
         u->renew_us = loop_now(u->loop) + DRAIN_CLIENT_US;
         timer_set(u->look, u->loop->now_us);
     }
 }
 
-void uplink_session_event(void *owner, const struct session_event *event)
+/* Of the tunnels, and goodbyes: what a session that was left says of them is
+ * out of date. */
+static void on_session_event(struct uplink *u,
+                             const struct session_event *event)
 {
-    struct uplink *u = owner;
-
-    switch (event->kind) {
-    case EVENT_OPEN:
-        on_open(u, event);
-        break;
-    case EVENT_HEAD:
-    case EVENT_DATA:
-    case EVENT_RESET:
-        if (event->owner != NULL) {
-            local_event(event->owner, event);
-        } else if (event->kind == EVENT_DATA) {
-            session_consumed(u->carrier.session, event->stream,
-                             event->bytes.len);
-        }
-        break;
+    switch ((int)event->kind) {
     case EVENT_BOUND:
         on_bound(u, event);
         break;
@@ -160,6 +228,37 @@ void uplink_session_event(void *owner, const struct session_event *event)
     case EVENT_NEXT_KEY:
         LOG(LOG_INFO, "relay-announces-key",
             log_text("relay", u->o.relay->host));
+        break;
+    }
+}
+
+void uplink_session_event(void *owner, const struct session_event *event)
+{
+    struct uplink_session *s = owner;
+    struct uplink *u = s->uplink;
+
+    switch (event->kind) {
+    case EVENT_OPEN:
+        on_open(s, event);
+        break;
+    case EVENT_HEAD:
+    case EVENT_DATA:
+    case EVENT_RESET:
+        if (event->owner != NULL) {
+            local_event(event->owner, event);
+        } else if (event->kind == EVENT_DATA) {
+            session_consumed(s->carrier.session, event->stream,
+                             event->bytes.len);
+        }
+        break;
+    case EVENT_BOUND:
+    case EVENT_REFUSED:
+    case EVENT_UNBOUND:
+    case EVENT_GOAWAY:
+    case EVENT_NEXT_KEY:
+        if (s == u->now) {
+            on_session_event(u, event);
+        }
         break;
     case EVENT_NONE:
     case EVENT_STOP:
@@ -179,7 +278,7 @@ void uplink_session_writable(void *owner, void *stream_owner, uint32_t stream)
 
 void uplink_session_pressure(void *owner)
 {
-    local_set_shed(&((struct uplink *)owner)->world.locals);
+    local_set_shed(&((struct uplink_session *)owner)->world.locals);
 }
 
 static struct session *make_session(struct uplink *u, const struct welcome *m)
@@ -200,7 +299,7 @@ static struct session *make_session(struct uplink *u, const struct welcome *m)
 /* The session that |m| is about: the one we had, or a new one. */
 enum err uplink_session_take(struct uplink *u, const struct welcome *m)
 {
-    struct session *s = u->carrier.session;
+    struct session *s = u->now->carrier.session;
 
     if (m->is_resumed) {
         return session_link_resume(s, UPLINK_SLOT, m->received,
@@ -208,12 +307,12 @@ enum err uplink_session_take(struct uplink *u, const struct welcome *m)
     }
     uplink_session_drop(u);
     /* Another session numbers its visitors anew. */
-    conn_pool_clear(u->world.pool);
-    u->carrier.session = make_session(u, m);
-    if (u->carrier.session == NULL) {
+    conn_pool_clear(u->now->world.pool);
+    u->now->carrier.session = make_session(u, m);
+    if (u->now->carrier.session == NULL) {
         return ERR_NOMEM;
     }
-    session_link_up(u->carrier.session, UPLINK_SLOT, u->loop->now_us);
+    session_link_up(u->now->carrier.session, UPLINK_SLOT, u->loop->now_us);
     return ERR_OK;
 }
 
@@ -223,13 +322,13 @@ enum err uplink_session_bind(struct uplink *u)
     for (size_t i = 0; i < u->o.tunnel_count; i++) {
         struct tunnel *t = &u->o.tunnels[i];
         enum err error =
-            t->is_over ? ERR_OK : tunnel_bind(t, u->carrier.session);
+            t->is_over ? ERR_OK : tunnel_bind(t, u->now->carrier.session);
 
         if (error == ERR_NOMEM) {
             return error;
         }
         if (error != ERR_OK) {
-            lose_tunnel(u, t, error, session_why(u->carrier.session));
+            lose_tunnel(u, t, error, session_why(u->now->carrier.session));
         }
     }
     return ERR_OK;
