@@ -147,8 +147,16 @@
 /* Stopping. */
 #define DRAIN_CLIENT_US (10 * US_PER_S)
 #define DRAIN_RELAY_US (30 * US_PER_S)
-/* So long connections that were let in may take to say what they want. */
+/* So long the drain waits for the request of who was let in, and so long that
+ * may take at all. */
 #define DRAIN_NEWCOMERS_US (500 * US_PER_MS)
+#define DRAIN_IDLE_US (5 * US_PER_S)
+
+/* After a restart: clients are expected, and visitors wait for them, at most
+ * so many and half a handshake's time. */
+#define RETURNING_US (10 * US_PER_S)
+#define RETURNING_WAIT_US (HANDSHAKE_US / 2)
+#define RETURNING_VISITORS_MAX 4096u
 
 /* Invitations. */
 #define INVITATION_EXPIRES_S (24u * 3600u)

@@ -145,5 +145,7 @@ void bind_take(struct client_session *s, const struct frame_bind *b)
     if (session_bound(s->carrier.session, b->tunnel, span_text(url)) !=
         ERR_OK) {
         client_session_end(s, ERR_LIMIT, CLIENT_SESSION_UNHEARD);
+        return;
     }
+    returning_came(w, label);
 }

@@ -178,7 +178,7 @@ static void session_lost(struct client_session *s)
 {
     struct worker *w = s->worker;
 
-    if (s->is_leaving || drain_is_on(w) || w->settings->grace_us == 0 ||
+    if (s->is_leaving || drain_is_told(w) || w->settings->grace_us == 0 ||
         (s->tunnel_count == 0 && s->exchanges == NULL)) {
         retire(s, ERR_EXPIRED, 0);
         return;

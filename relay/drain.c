@@ -117,7 +117,6 @@ static void take_steps(struct worker *w)
     bool is_late = now_us >= w->drain.stage_us;
 
     if (w->drain.stage == DRAIN_LETTING_IN && (is_late || !has_newcomers(w))) {
-        turn_newcomers_away(w);
         tell_clients(w);
     } else if (w->drain.stage == DRAIN_STREAMS && w->doors.count > 0 &&
                !has_streams(w)) {
@@ -176,5 +175,6 @@ void drain_start(struct worker *w)
         tell_clients(w);
     }
     edge_h1_drain(w);
+    edge_let_returned_in(w);
     timer_set(w->drain.timer, now_us);
 }

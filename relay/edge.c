@@ -19,6 +19,7 @@ struct arrival {
     struct arrival *behind,
         *before; /* in the line of those who said something */
     bool is_waiting;
+    bool is_expecting; /* unread, for the client of its name */
     struct worker *worker;
     struct timer *timer;
     struct handoff handoff;
@@ -110,6 +111,7 @@ static void forget(struct arrival *a)
     struct worker *w = a->worker;
 
     leave_line(a);
+    w->expecting -= a->is_expecting;
     timer_close(a->timer);
     if (a->prev != NULL) {
         a->prev->next = a->next;
@@ -148,6 +150,24 @@ static void refuse(struct arrival *a, enum alert alert, const char *name,
              : 0);
 }
 
+/* The client of |name| is on its way: |a| waits for it as it is, for a while,
+ * and is no stranger to be counted meanwhile. */
+static bool may_expect(struct arrival *a, const char *name)
+{
+    struct worker *w = a->worker;
+
+    if (w->expecting == RETURNING_VISITORS_MAX || drain_is_on(w) ||
+        loop_now(&w->loop) >= a->handoff.accepted_us + RETURNING_WAIT_US ||
+        !returning_expects(w, name)) {
+        return false;
+    }
+    w->expecting += !a->is_expecting;
+    a->is_expecting = true;
+    quota_settled(&a->handoff.hold);
+    timer_set(a->timer, a->handoff.accepted_us + RETURNING_WAIT_US);
+    return true;
+}
+
 static void route(struct arrival *a, const struct tls_hello *hello)
 {
     struct worker *w = a->worker;
@@ -173,8 +193,35 @@ static void route(struct arrival *a, const struct tls_hello *hello)
                "no certificate for this name");
         return;
     }
+    if (may_expect(a, hello->server_name)) {
+        return;
+    }
     forget(a);
     handoff_visitor(w, &h);
+}
+
+/* Once more: it is handed on, unless its name is still to come. */
+static void look_again(struct arrival *a)
+{
+    struct tls_hello hello;
+
+    if (tls_hello_read(conn_input(a->handoff.conn), &hello) ==
+        TLS_HELLO_WHOLE) {
+        route(a, &hello);
+    }
+}
+
+void edge_let_returned_in(struct worker *w)
+{
+    struct arrival *next;
+
+    for (struct arrival *a = w->arrivals; w->expecting > 0 && a != NULL;
+         a = next) {
+        next = a->next;
+        if (a->is_expecting) {
+            look_again(a);
+        }
+    }
 }
 
 /* The turn of |a|: it is handed on, or may say more. */
@@ -241,7 +288,13 @@ static void on_arrival_conn(struct conn *c, enum conn_event event, void *owner)
 
 static void on_arrival_late(void *owner)
 {
-    drop(owner, 0);
+    struct arrival *a = owner;
+
+    if (a->is_expecting) {
+        look_again(a);
+    } else {
+        drop(a, 0);
+    }
 }
 
 void edge_accept(int fd, void *worker)

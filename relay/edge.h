@@ -18,6 +18,9 @@ void edge_accept(int fd, void *worker);
  * something, the one that has waited longest first, and accept more. */
 void edge_let_in(void *worker);
 
+/* A name has come back: who waited for it is handed on. */
+void edge_let_returned_in(struct worker *w);
+
 /* Drop the connections that were not handed on yet. */
 void edge_close_all(struct worker *w);
 

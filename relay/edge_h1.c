@@ -174,7 +174,7 @@ static void go_idle(struct visitor *v)
         return;
     }
     timer_set(v->timer, loop_now(&v->worker->loop) +
-                            (is_draining ? DRAIN_NEWCOMERS_US : KEEP_ALIVE_US));
+                            (is_draining ? DRAIN_IDLE_US : KEEP_ALIVE_US));
 }
 
 static void on_exchange_end(struct exchange *x, enum exchange_end end,

@@ -337,7 +337,12 @@ void exchange_lost(struct exchange *x, enum err why)
             x, x->out_ended && x->in_ended ? EXCHANGE_DONE : EXCHANGE_LINGER,
             why);
     } else if (x->status == 0) {
-        exchange_finish_page(x, PAGE_CLIENT_LOST, why);
+        /* Of one that waited nothing has left yet. */
+        exchange_finish_page(x,
+                             x->is_waiting && drain_is_told(x->worker)
+                                 ? PAGE_RESTARTING
+                                 : PAGE_CLIENT_LOST,
+                             why);
     } else {
         exchange_finish(x, EXCHANGE_CUT, why);
     }

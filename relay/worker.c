@@ -259,6 +259,9 @@ static enum err open_all(struct worker *w, struct activation *passed)
         return say(ERR_IO, "cannot open the admin socket in",
                    w->settings->state, why);
     }
+    if (passed->count > 0 && returning_begin(w) != ERR_OK) {
+        return say(ERR_NOMEM, "cannot start", "", error_text(ERR_NOMEM));
+    }
     return doors_open(w, passed);
 }
 
@@ -268,6 +271,7 @@ static void free_all(struct worker *w)
     tls_context_free(w->link_context);
     certs_free(w->certs);
     names_free(w->names);
+    returning_deinit(w);
     quota_free(w->quota);
     store_free(w->store);
     free(w->scratch);

@@ -13,6 +13,7 @@
 #include "proto/pool.h"
 #include "relay/doors.h"
 #include "relay/drain.h"
+#include "relay/returning.h"
 #include "relay/turnstile.h"
 
 struct admin;
@@ -46,6 +47,8 @@ struct worker {
     struct pool receive_pool, sent_pool; /* of all sessions together */
     struct doors doors;
     struct drain drain;
+    struct returning returning;
+    size_t expecting;                       /* arrivals that wait for a name */
     struct keeper *keeper;                  /* NULL: none */
     struct turnstile turnstile;             /* what arrivals take of our time */
     struct arrival *arrivals;               /* accepted, not handed on yet */
