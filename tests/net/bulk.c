@@ -155,6 +155,8 @@ int main(int argc, char **argv)
     }
     transfer(is_get ? &service : &visitor, is_get ? &visitor : &service,
              duration_us);
+    end_close(&visitor);
+    end_close(&service);
     report(duration_us);
     return 0;
 }

@@ -173,6 +173,12 @@ ssize_t end_write(struct end *e, const void *data, size_t len)
     return -1;
 }
 
+void end_close(struct end *e)
+{
+    SSL_free(e->ssl);
+    close(e->fd);
+}
+
 static void say(struct end *e, const char *text)
 {
     size_t len = strlen(text);

@@ -46,6 +46,9 @@ void ends_join(const struct ends_place *place, const char *request,
 ssize_t end_read(struct end *e, void *out, size_t size);
 ssize_t end_write(struct end *e, const void *data, size_t len);
 
+/* Close it, without a word to the other. */
+void end_close(struct end *e);
+
 /* A number of the command line; anything else ends the program. */
 uint64_t ends_number(const char *text);
 

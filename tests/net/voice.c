@@ -301,6 +301,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     join(&call, &place);
     hold(&call);
+    for (unsigned i = 0; i < 2; i++) {
+        end_close(call.ways[i].from);
+    }
     printf("{");
     way_report(&call.ways[0]);
     printf(", ");
