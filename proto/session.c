@@ -24,6 +24,7 @@ struct session *session_new(const struct session_options *o, uint64_t now_us)
     s->role = o->role;
     s->own = o->own;
     s->peer = o->peer;
+    s->slots[0].epoch = o->epoch;
     s->now_us = now_us;
     s->why = error_text(ERR_OK);
     memcpy(s->id, o->id, sizeof(s->id));
@@ -154,6 +155,28 @@ enum err session_link_resume(struct session *s, unsigned slot,
     pool_release(&s->sent, freed);
     session_link_up(s, slot, now_us);
     return ERR_OK;
+}
+
+enum session_claim session_judge(const struct session *s, unsigned slot,
+                                 uint32_t epoch, uint64_t position)
+{
+    assert(slot < SLOTS_MAX);
+    if (epoch <= s->slots[slot].epoch) {
+        return CLAIM_STALE;
+    }
+    return session_may_resume(s, slot, position) ? CLAIM_TRUE : CLAIM_FALSE;
+}
+
+void session_fence(struct session *s, unsigned slot, uint32_t epoch,
+                   uint64_t now_us)
+{
+    struct slot *at = slot_at(s, slot);
+
+    assert(epoch > at->epoch);
+    at->epoch = epoch;
+    if (at->has_link) {
+        session_link_lost(s, slot, now_us);
+    }
 }
 
 uint64_t session_received(const struct session *s, unsigned slot)

@@ -20,6 +20,7 @@ struct session_options {
     uint8_t id[SESSION_ID_LEN];
     struct session_limits own;
     struct session_limits peer;
+    uint32_t epoch;            /* relay: of the login it begins with */
     struct pool *receive_pool; /* parent for received, unconsumed bytes */
     struct pool *sent_pool;    /* parent for the sent log and unsent queues */
     uint64_t receive_max;      /* RECEIVE_POOL_SESSION or _CLIENT */
@@ -78,6 +79,27 @@ MUST_CHECK enum err session_link_resume(struct session *s, unsigned slot,
  * the session is alive. */
 bool session_may_resume(const struct session *s, unsigned slot,
                         uint64_t position);
+
+/* What a login may get that names a session. */
+enum session_claim {
+    CLAIM_TRUE,  /* it might be: the session goes on */
+    CLAIM_STALE, /* not newer than the newest that was taken */
+    CLAIM_FALSE /* the peer cannot have received that, or the session is dead */
+};
+
+/*
+ * Relay: judge a login for |slot| with |epoch|, whose client says that it has
+ * everything before |position|. Changes nothing.
+ */
+enum session_claim session_judge(const struct session *s, unsigned slot,
+                                 uint32_t epoch, uint64_t position);
+
+/*
+ * Relay: a login for |slot| with |epoch|, higher than any before, is taken. The
+ * older link, if there is one, is gone: the caller closes it.
+ */
+void session_fence(struct session *s, unsigned slot, uint32_t epoch,
+                   uint64_t now_us);
 
 /* What was received on |slot|: what a login says, and its answer. */
 uint64_t session_received(const struct session *s, unsigned slot);

@@ -19,6 +19,7 @@
 struct slot {
     bool has_link;
     uint32_t highest;  /* stream id picked (relay) or received (client) */
+    uint32_t epoch;    /* relay: of the newest login taken */
     uint64_t received; /* position: bytes of whole sequenced frames */
     struct assembly assembly;
     struct liveness liveness;

@@ -283,6 +283,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
     struct session_options o = { .role = SESSION_RELAY,
                                  .own = start->own,
                                  .peer = start->peer,
+                                 .epoch = start->epoch,
                                  .receive_pool = &w->receive_pool,
                                  .sent_pool = &w->sent_pool,
                                  .receive_max = RECEIVE_POOL_SESSION };
@@ -300,7 +301,6 @@ enum err client_session_start(struct worker *w, struct conn *c,
     s->free_later.run = on_free_later;
     memcpy(s->key, start->key, KEY_LEN);
     s->peer = start->address;
-    s->epoch = start->epoch;
     s->since_s = clock_wall_s();
     s->number = ++w->next_session;
     session_link_up(s->carrier.session, 0, w->loop.now_us);
@@ -323,14 +323,12 @@ fail:
 
 struct client_session *
 client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
-                         const uint8_t key[KEY_LEN], uint64_t received)
+                         const uint8_t key[KEY_LEN])
 {
     for (struct client_session *s = w->sessions; s != NULL; s = s->next) {
         if (memcmp(session_id(s->carrier.session), id, SESSION_ID_LEN) == 0) {
-            return memcmp(s->key, key, KEY_LEN) == 0 && !s->is_leaving &&
-                           session_may_resume(s->carrier.session, 0, received)
-                       ? s
-                       : NULL;
+            return memcmp(s->key, key, KEY_LEN) == 0 && !s->is_leaving ? s
+                                                                       : NULL;
         }
     }
     return NULL;
@@ -339,8 +337,6 @@ client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
 void client_session_fence(struct client_session *s, uint32_t epoch,
                           const struct sockaddr_storage *peer)
 {
-    assert(epoch > s->epoch);
-    s->epoch = epoch;
     s->peer = *peer;
     if (s->carrier.links[0] != NULL) {
         LOG(LOG_INFO, "link-fenced", log_u64("session", s->number));
@@ -348,6 +344,7 @@ void client_session_fence(struct client_session *s, uint32_t epoch,
         s->carrier.links[0] = NULL;
         parked_begin(s, s->worker->settings->grace_us);
     }
+    session_fence(s->carrier.session, 0, epoch, loop_now(&s->worker->loop));
 }
 
 enum err client_session_resume(struct client_session *s, struct conn *c,

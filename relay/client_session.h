@@ -33,7 +33,6 @@ struct client_session {
     uint8_t key[KEY_LEN]; /* the client's */
     struct sockaddr_storage peer;
     int64_t since_s; /* wall clock */
-    uint32_t epoch;  /* of the newest LOGIN taken */
     struct tunnel tunnels[TUNNELS_MAX];
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
@@ -59,13 +58,12 @@ MUST_CHECK enum err client_session_start(struct worker *w, struct conn *c,
                                          const struct client_session_start *s);
 
 /*
- * The session |id| of the client |key|, that it may come back to with
- * |received|, what it says to have received; NULL: there is none, or the claim
- * is not true.
+ * The session |id| of the client |key|, which it may come back to; NULL: there
+ * is none.
  */
 struct client_session *
 client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
-                         const uint8_t key[KEY_LEN], uint64_t received);
+                         const uint8_t key[KEY_LEN]);
 
 /*
  * Close the link that |s| still has: no byte of it is taken any more. A newer
@@ -76,7 +74,7 @@ void client_session_fence(struct client_session *s, uint32_t epoch,
 
 /*
  * Go on over |c|, on which the client has everything before |received|: what
- * client_session_resumable() agreed to. After client_session_fence(). On error
+ * session_judge() agreed to. After client_session_fence(). On error
  * |c| stays the caller's, and the session parked.
  */
 MUST_CHECK enum err client_session_resume(struct client_session *s,

@@ -157,15 +157,20 @@ static bool come_back(struct login_link *k, const struct login *l,
     static const struct refusal stale = {
         ERR_STALE, "a newer login for this session was here already"
     };
-    struct client_session *s = client_session_resumable(
-        k->worker, l->session, l->client_key, l->received);
+    struct client_session *s =
+        client_session_resumable(k->worker, l->session, l->client_key);
 
     if (s == NULL) {
         return false;
     }
-    if (l->epoch <= s->epoch) {
+    switch (session_judge(s->carrier.session, 0, l->epoch, l->received)) {
+    case CLAIM_FALSE:
+        return false;
+    case CLAIM_STALE:
         deny(k, b, &stale);
         return true;
+    case CLAIM_TRUE:
+        break;
     }
     client_session_fence(s, l->epoch, &k->peer);
     m->is_resumed = true;

@@ -155,6 +155,36 @@ static void test_a_false_claim_changes_nothing(void **state)
     resume(p);
 }
 
+static void test_only_a_newer_login_that_may_be_true_is_taken(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    uint64_t claim = session_received(p->client.session, 0);
+
+    session_fence(relay, 0, 7, p->now_us);
+    assert_int_equal(session_judge(relay, 0, 6, claim), CLAIM_STALE);
+    assert_int_equal(session_judge(relay, 0, 7, claim), CLAIM_STALE);
+    assert_int_equal(session_judge(relay, 0, 7, claim + 1), CLAIM_STALE);
+    assert_int_equal(session_judge(relay, 0, 8, claim + 1), CLAIM_FALSE);
+    assert_int_equal(session_judge(relay, 0, 8, claim), CLAIM_TRUE);
+    lose(p);
+    resume(p);
+}
+
+static void test_a_newer_login_ends_the_older_link(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+
+    assert_true(session_has_link(relay, 0));
+    session_fence(relay, 0, 1, p->now_us);
+    assert_false(session_has_link(relay, 0));
+    session_fence(relay, 0, 2, p->now_us);
+    assert_false(session_has_link(relay, 0));
+    lose(p);
+    resume(p);
+}
+
 static void test_a_dead_session_is_not_resumed(void **state)
 {
     static const uint8_t nonsense[FRAME_HEADER_LEN] = { 0, 0, 0, 1, 0, 0, 0 };
@@ -204,6 +234,8 @@ int main(void)
         CASE(test_half_a_frame_comes_again_whole),
         CASE(test_what_the_peer_has_is_freed),
         CASE(test_a_false_claim_changes_nothing),
+        CASE(test_only_a_newer_login_that_may_be_true_is_taken),
+        CASE(test_a_newer_login_ends_the_older_link),
         CASE(test_a_dead_session_is_not_resumed),
         CASE(test_a_request_is_taken_though_writers_wait),
     };
