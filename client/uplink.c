@@ -177,7 +177,7 @@ static void renew(struct uplink *u)
         return;
     }
     uplink_session_drop(u);
-    redial_start(u->redial, &none);
+    redial_start_later(u->redial, &none);
 }
 
 /* A look at what is left: in a drain, of a session that is used up, or of one
