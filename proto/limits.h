@@ -83,11 +83,19 @@
 
 /* Acknowledgement and liveness. */
 #define ACK_BYTES (64u * KIB)
-#define ACK_DELAY_US (25 * US_PER_MS)
+#define ACK_DELAY_US (5 * US_PER_MS)
 #define PING_SILENCE_BUSY_US (5 * US_PER_S)
 #define PING_SILENCE_IDLE_US (25 * US_PER_S)
 #define PING_ANSWER_US (10 * US_PER_S)
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
+
+/* In flight while an interactive stream was active in the last while: a
+ * quarter more than the line holds and a frame, at least so much; and the
+ * smallest frame that a slow line makes of bulk. */
+#define FLIGHT_URGENT_US (2 * US_PER_S)
+#define FLIGHT_EXTRA (16u * KIB)
+#define FLIGHT_FLOOR (64u * KIB)
+#define FLIGHT_QUANTUM_MIN (2u * KIB)
 
 /* Redial and grace. */
 #define REDIAL_DIALS 3u /* side by side within the grace */

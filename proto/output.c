@@ -40,11 +40,33 @@ enum sched_scope output_scope(const struct session *s)
     return SCHED_ALL;
 }
 
+bool output_is_urgent(const struct session *s)
+{
+    return s->now_us < s->urgent_us;
+}
+
+/* output_scope(), and what is in flight on this link. */
+static enum sched_scope slot_scope(const struct session *s,
+                                   const struct slot *slot)
+{
+    enum sched_scope scope = output_scope(s);
+
+    if (scope == SCHED_ALL && output_is_urgent(s) &&
+        flight_is_full(&slot->flight, &slot->log)) {
+        scope = SCHED_URGENT;
+    }
+    return scope;
+}
+
 /* |frame| is sent now. */
 static struct span log_frame(struct session *s, struct slot *slot,
                              struct chunk *frame)
 {
     sent_log_put(&slot->log, frame, s->now_us);
+    if (!sched_is_ready(&slot->sched, SCHED_ALL)) {
+        flight_dry(&slot->flight, &slot->log);
+    }
+    flight_sent(&slot->flight, &slot->log, s->now_us);
     if (log_cost(s) > SENT_LOG_HARD) {
         (void)session_fail(s, ERR_LIMIT, "the peer acknowledges nothing");
     }
@@ -88,13 +110,15 @@ static struct chunk *take_window(struct session *s, struct slot *slot)
 /* The next frame of the stream whose turn it is; NULL when none may send. */
 static struct chunk *take_stream(struct session *s, struct slot *slot)
 {
-    struct stream *st = sched_take(&slot->sched, output_scope(s));
+    size_t quantum =
+        output_is_urgent(s) ? flight_quantum(&slot->flight) : FRAME_PAYLOAD_MAX;
+    struct stream *st = sched_take(&slot->sched, slot_scope(s, slot), quantum);
     struct chunk *c;
 
     if (st == NULL) {
         return NULL;
     }
-    c = unsent_take(s, st);
+    c = unsent_take(s, st, quantum);
     if (c == NULL) {
         (void)session_fail(s, ERR_NOMEM, "no memory to split a chunk");
         return NULL;
@@ -104,6 +128,9 @@ static struct chunk *take_stream(struct session *s, struct slot *slot)
         slot->highest = st->id;
     }
     sched_sent(&slot->sched, st, c->type, c->len - FRAME_HEADER_LEN, s->now_us);
+    if (c->type == FRAME_DATA && sched_is_urgent(st)) {
+        s->urgent_us = s->now_us + FLIGHT_URGENT_US;
+    }
     unsent_schedule(s, st);
     if ((c->flags & FRAME_FIN) != 0) {
         enum err error = stream_apply(st, STREAM_SEND_FIN);
@@ -129,6 +156,7 @@ struct span output_next(struct session *s, struct slot *slot)
     }
     again = sent_log_again(&slot->log);
     if (again.len > 0) {
+        flight_sent(&slot->flight, &slot->log, s->now_us);
         return again;
     }
     c = chunk_queue_take(&slot->control);
@@ -149,5 +177,5 @@ bool output_has_next(const struct session *s, const struct slot *slot)
     return liveness_has_output(&slot->liveness, s->now_us) ||
            slot->log.again != NULL || slot->control.count > 0 ||
            slot->grants.first != NULL ||
-           sched_is_ready(&slot->sched, output_scope(s));
+           sched_is_ready(&slot->sched, slot_scope(s, slot));
 }

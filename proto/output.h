@@ -17,6 +17,9 @@ bool output_has_next(const struct session *s, const struct slot *slot);
 /* What the fill of the sent log lets pass. */
 enum sched_scope output_scope(const struct session *s);
 
+/* Whether an interactive stream was active of late: bulk is held back. */
+bool output_is_urgent(const struct session *s);
+
 /* Whether all sessions' queues and logs together are at their bound. */
 bool output_is_relay_full(const struct session *s);
 

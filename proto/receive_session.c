@@ -5,6 +5,8 @@
  */
 #include "proto/receive_session.h"
 
+#include "proto/output.h"
+
 uint16_t *receive_session_tunnel(struct session *s, uint16_t tunnel)
 {
     for (unsigned i = 0; i < TUNNELS_MAX; i++) {
@@ -38,6 +40,7 @@ enum err receive_session_link(struct session *s, struct slot *slot,
     } else if (error == ERR_OK) {
         error = sent_log_ack(&slot->log, value, s->now_us, &freed);
         pool_release(&s->sent, freed);
+        flight_acked(&slot->flight, &slot->log, output_is_urgent(s), s->now_us);
     }
     if (error != ERR_OK) {
         return session_fail(s, error, "an ACK for what was not sent");

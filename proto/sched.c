@@ -5,8 +5,6 @@
  */
 #include "proto/sched.h"
 
-#define QUANTUM FRAME_PAYLOAD_MAX
-
 /* What an interactive crowd may send before bulk gets every other byte. */
 #define AHEAD_MAX WRITE_BATCH
 
@@ -34,6 +32,11 @@ static bool is_interactive(const struct stream *st)
         break;
     }
     return false;
+}
+
+bool sched_is_urgent(const struct stream *st)
+{
+    return st->class == CLASS_INTERACTIVE && is_interactive(st);
 }
 
 static enum sched_queue queue_of(const struct stream *st)
@@ -68,6 +71,17 @@ void sched_remove(struct stream *st)
     stream_list_leave(st, LIST_READY);
 }
 
+/* The bulk stream whose turn may come, if any may. */
+static struct stream *first_bulk(const struct sched *sched,
+                                 enum sched_scope scope)
+{
+    /* An interactive crowd fills the line without any bulk in flight. */
+    bool may_send = scope == SCHED_ALL ||
+                    (scope == SCHED_URGENT && sched->ahead >= AHEAD_MAX);
+
+    return may_send ? sched->queues[SCHED_BULK].first : NULL;
+}
+
 bool sched_is_ready(const struct sched *sched, enum sched_scope scope)
 {
     if (scope == SCHED_NOTHING) {
@@ -77,16 +91,19 @@ bool sched_is_ready(const struct sched *sched, enum sched_scope scope)
         sched->queues[SCHED_HEADS].first != NULL) {
         return true;
     }
-    return scope == SCHED_ALL &&
-           (sched->queues[SCHED_INTERACTIVE].first != NULL ||
-            sched->queues[SCHED_BULK].first != NULL);
+    if (scope == SCHED_HEADS_ONLY) {
+        return false;
+    }
+    return sched->queues[SCHED_INTERACTIVE].first != NULL ||
+           first_bulk(sched, scope) != NULL;
 }
 
 /* The first of the interactive queues, each in its turn. */
 static struct stream *first_interactive(struct sched *sched,
                                         enum sched_scope scope)
 {
-    unsigned queues = scope == SCHED_ALL ? SCHED_BULK : SCHED_INTERACTIVE;
+    unsigned queues =
+        scope == SCHED_HEADS_ONLY ? SCHED_INTERACTIVE : SCHED_BULK;
 
     for (unsigned i = 0; i < queues; i++) {
         unsigned queue = (sched->turn + i) % queues;
@@ -100,25 +117,27 @@ static struct stream *first_interactive(struct sched *sched,
     return NULL;
 }
 
-struct stream *sched_take(struct sched *sched, enum sched_scope scope)
+struct stream *sched_take(struct sched *sched, enum sched_scope scope,
+                          size_t quantum)
 {
-    struct stream *bulk = sched->queues[SCHED_BULK].first;
+    struct stream *bulk = first_bulk(sched, scope);
     struct stream *st = NULL;
 
     if (scope == SCHED_NOTHING) {
         return NULL;
     }
-    if (bulk == NULL || scope != SCHED_ALL) {
+    if (sched->queues[SCHED_BULK].first == NULL || scope == SCHED_HEADS_ONLY) {
         sched->ahead = 0;
-        bulk = NULL;
     }
     if (bulk == NULL || sched->ahead < AHEAD_MAX) {
         st = first_interactive(sched, scope);
     }
     if (st == NULL && bulk != NULL) {
+        size_t len = bulk->unsent.head->len;
+
         st = bulk;
-        if (st->deficit < st->unsent.head->len) {
-            st->deficit += QUANTUM;
+        if (st->deficit < (len < quantum ? len : quantum)) {
+            st->deficit += quantum;
         }
     }
     if (st != NULL) {

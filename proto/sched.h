@@ -18,8 +18,11 @@ struct sched {
     size_t ahead;  /* interactive bytes sent while bulk waited */
 };
 
-/* What may leave: a full sent log stops data first, then heads too. */
-enum sched_scope { SCHED_ALL, SCHED_HEADS_ONLY, SCHED_NOTHING };
+/*
+ * What may leave: too much in flight stops bulk, but for the share that keeps
+ * it from starving; a full sent log stops data first, then heads too.
+ */
+enum sched_scope { SCHED_ALL, SCHED_URGENT, SCHED_HEADS_ONLY, SCHED_NOTHING };
 
 /* |st|, which waits in no queue and has a chunk to send, joins its queue. */
 void sched_put(struct sched *sched, struct stream *st);
@@ -30,8 +33,15 @@ void sched_remove(struct stream *st);
 /* Whether sched_take() would give something. */
 bool sched_is_ready(const struct sched *sched, enum sched_scope scope);
 
-/* The stream whose turn it is, out of its queue now; NULL when none is. */
-struct stream *sched_take(struct sched *sched, enum sched_scope scope);
+/*
+ * The stream whose turn it is, out of its queue now; NULL when none is. It
+ * sends one frame, of data at most |quantum| bytes.
+ */
+struct stream *sched_take(struct sched *sched, enum sched_scope scope,
+                          size_t quantum);
+
+/* Whether |st| is one that others wait for: interactive, and no burst. */
+bool sched_is_urgent(const struct stream *st);
 
 /*
  * |st|, taken last, has sent a frame of |type| with |len| payload bytes: keep

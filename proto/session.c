@@ -131,6 +131,7 @@ void session_link_up(struct session *s, unsigned slot, uint64_t now_us)
     at->has_link = true;
     at->log.moved_us = now_us;
     liveness_start(&at->liveness, at->received, now_us);
+    flight_start(&at->flight, &at->log, now_us);
 }
 
 bool session_may_resume(const struct session *s, unsigned slot,
@@ -239,6 +240,13 @@ bool session_has_output(const struct session *s, unsigned slot)
 {
     assert(slot < SLOTS_MAX);
     return output_has_next(s, &s->slots[slot]);
+}
+
+size_t session_ahead(const struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return output_is_urgent(s) ? flight_ahead(&s->slots[slot].flight)
+                               : SIZE_MAX;
 }
 
 uint64_t session_deadline(const struct session *s, unsigned slot)

@@ -132,6 +132,12 @@ struct span session_output(struct session *s, unsigned slot, uint64_t now_us);
 /* Whether session_output() would give something, at the time last told. */
 bool session_has_output(const struct session *s, unsigned slot);
 
+/*
+ * How many bytes of output may wait encrypted on |slot|, where nothing can
+ * overtake them; SIZE_MAX while nobody is in a hurry.
+ */
+size_t session_ahead(const struct session *s, unsigned slot);
+
 /* When to call session_tick() at the latest (UINT64_MAX: never, 0: now). */
 uint64_t session_deadline(const struct session *s, unsigned slot);
 

@@ -6,6 +6,7 @@
 #define PROTO_SESSION_STATE_H
 
 #include "proto/assembly.h"
+#include "proto/flight.h"
 #include "proto/liveness.h"
 #include "proto/sched.h"
 #include "proto/sent_log.h"
@@ -24,6 +25,7 @@ struct slot {
     struct assembly assembly;
     struct liveness liveness;
     struct sent_log log;
+    struct flight flight;
     struct chunk_queue control; /* whole frames */
     struct stream_list grants;  /* streams with a WINDOW due */
     struct sched sched;
@@ -46,6 +48,8 @@ struct session {
     uint32_t last_id;
     bool is_leaving; /* GOAWAY was sent or received */
     bool is_renew_queued;
+
+    uint64_t urgent_us; /* till then an interactive stream counts as active */
 
     uint64_t stall_look_us; /* no stream has stalled for too long before */
 

@@ -274,13 +274,17 @@ static struct chunk *split_first(struct session *s, struct stream *st,
     return c;
 }
 
-struct chunk *unsent_take(struct session *s, struct stream *st)
+struct chunk *unsent_take(struct session *s, struct stream *st, size_t quantum)
 {
     struct chunk *c = st->unsent.head;
     struct frame_header header = { .stream = st->id };
+    uint64_t max = st->credit.left;
 
-    if (c->type != FRAME_OPEN && c->len > st->credit.left) {
-        c = split_first(s, st, (size_t)st->credit.left);
+    if (c->type == FRAME_DATA && quantum < max) {
+        max = quantum;
+    }
+    if (c->type != FRAME_OPEN && c->len > max) {
+        c = split_first(s, st, (size_t)max);
         if (c == NULL) {
             return NULL;
         }

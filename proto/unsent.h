@@ -35,10 +35,11 @@ MUST_CHECK enum err unsent_put_fin(struct session *s, struct stream *st);
 void unsent_schedule(struct session *s, struct stream *st);
 
 /*
- * The next frame of |st|, header in front, as much of it as the window allows;
- * the caller's, still charged. NULL without memory to split a chunk.
+ * The next frame of |st|, header in front, as much of it as the window allows
+ * and, of data, at most |quantum| bytes; the caller's, still charged. NULL
+ * without memory to split a chunk.
  */
-struct chunk *unsent_take(struct session *s, struct stream *st);
+struct chunk *unsent_take(struct session *s, struct stream *st, size_t quantum);
 
 /* Drop all that |st| has queued. */
 void unsent_clear(struct session *s, struct stream *st);

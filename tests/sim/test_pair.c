@@ -12,6 +12,7 @@
 #include "tests/sim/growth.h"
 #include "tests/sim/network.h"
 #include "tests/sim/pressure.h"
+#include "tests/sim/voice.h"
 
 #define STEPS 1500u
 #define EXCHANGES 40u
@@ -380,6 +381,7 @@ int main(void)
 
     growth_check();
     pressure_check();
+    voice_check();
     if (!campaign_run(play, &whole, counts, &seeds)) {
         return 1;
     }

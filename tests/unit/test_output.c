@@ -332,6 +332,72 @@ static void test_a_peer_that_acknowledges_no_control_is_given_up(void **state)
     assert_int_equal(session_tick(s, 0, p->now_us), ERR_LIMIT);
 }
 
+/* A call and an upload that has much to send; the upload's stream. */
+static uint32_t speak_and_upload(struct pair *p, uint32_t *voice)
+{
+    uint32_t upload = open_stream(p);
+    struct chunk *c = chunk_copy(span_text("a few words"));
+
+    *voice = open_stream(p);
+    assert_non_null(c);
+    session_set_class(p->relay.session, *voice, CLASS_INTERACTIVE);
+    session_set_class(p->relay.session, upload, CLASS_BULK);
+    write_frames(p, upload, 20);
+    assert_int_equal(session_write_take(p->relay.session, *voice, c), ERR_OK);
+    return upload;
+}
+
+static void test_bulk_waits_for_acks_while_somebody_speaks(void **state)
+{
+    struct pair *p = *state;
+    struct session *s = p->relay.session;
+    struct sent_log *log = &s->slots[0].log;
+    uint32_t voice;
+    struct span frame;
+
+    assert_int_equal(session_ahead(s, 0), SIZE_MAX);
+    (void)speak_and_upload(p, &voice);
+    while (session_has_output(s, 0)) {
+        frame = session_output(s, 0, p->now_us);
+        /* A line of an unknown rate is taken for a slow one. */
+        assert_true(frame.data[6] != FRAME_DATA ||
+                    frame.len <= FRAME_HEADER_LEN + FLIGHT_QUANTUM_MIN);
+    }
+    assert_in_range(log->handed - log->acked, FLIGHT_FLOOR,
+                    FLIGHT_FLOOR + FLIGHT_QUANTUM_MIN);
+    assert_int_equal(session_ahead(s, 0), FLIGHT_QUANTUM_MIN);
+
+    p->now_us += FLIGHT_URGENT_US;
+    do {
+        frame = session_output(s, 0, p->now_us);
+        assert_true(frame.len > 0);
+    } while (frame.len < FRAME_MAX); /* an ACK, and the rest of a chunk */
+    assert_int_equal(session_ahead(s, 0), SIZE_MAX);
+}
+
+static void test_a_new_link_measures_anew_what_is_sent_again(void **state)
+{
+    struct pair *p = *state;
+    struct session *s = p->relay.session;
+    struct slot *slot = &s->slots[0];
+    uint64_t freed = 0;
+
+    write_frames(p, open_stream(p), 20);
+    while (next_type(p) != 0) {
+    }
+    assert_true(slot->flight.count > 0);
+    session_link_lost(s, 0, p->now_us);
+    assert_int_equal(
+        sent_log_resume(&slot->log, slot->log.acked, p->now_us, &freed),
+        ERR_OK);
+    session_link_up(s, 0, p->now_us);
+    assert_int_equal(slot->flight.count, 0);
+    while (next_type(p) != 0) {
+    }
+    assert_int_equal(slot->flight.count, 1);
+    assert_int_equal(slot->flight.handed, slot->log.end);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -348,6 +414,8 @@ int main(void)
         CASE(test_after_a_resume_the_log_goes_first),
         CASE(test_a_peer_that_acknowledges_no_control_is_given_up),
         CASE(test_used_up_ids_ask_for_a_new_session_once),
+        CASE(test_bulk_waits_for_acks_while_somebody_speaks),
+        CASE(test_a_new_link_measures_anew_what_is_sent_again),
         CASE(test_streams_past_the_limit_are_not_opened),
         CASE(test_the_first_window_shrinks_as_the_pool_fills),
     };

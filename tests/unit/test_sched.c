@@ -67,7 +67,7 @@ static uint32_t turn(struct turn_test *t, enum sched_scope scope)
     struct chunk *c;
     bool is_ready = sched_is_ready(&t->sched, scope);
 
-    st = sched_take(&t->sched, scope);
+    st = sched_take(&t->sched, scope, FRAME_PAYLOAD_MAX);
     assert_int_equal(is_ready, st != NULL);
     if (st == NULL) {
         return 0;
@@ -145,6 +145,73 @@ static void test_interactive_does_not_starve_bulk(void **state)
     assert_in_range(bulk, 85, 100);
 }
 
+static void test_too_much_in_flight_holds_back_bulk_only(void **state)
+{
+    struct turn_test *t = *state;
+
+    t->st[0]->class = CLASS_BULK;
+    fill(t, t->st[0], FRAME_DATA, 4000, 100);
+    assert_int_equal(turn(t, SCHED_URGENT), 0);
+    t->st[1]->class = CLASS_INTERACTIVE;
+    fill(t, t->st[1], FRAME_DATA, 1000, 1);
+    fill(t, t->st[2], FRAME_HEAD, 1000, 1);
+    assert_int_not_equal(turn(t, SCHED_URGENT), 0);
+    assert_int_not_equal(turn(t, SCHED_URGENT), 0);
+    assert_int_equal(turn(t, SCHED_URGENT), 0);
+    assert_int_equal(turn(t, SCHED_ALL), t->st[0]->id);
+}
+
+static void test_a_crowd_does_not_starve_bulk_that_is_held_back(void **state)
+{
+    struct turn_test *t = *state;
+    unsigned bulk = 0;
+
+    t->st[0]->class = CLASS_BULK;
+    fill(t, t->st[0], FRAME_DATA, 4000, 300);
+    t->st[1]->class = CLASS_INTERACTIVE;
+    fill(t, t->st[1], FRAME_HEAD, 4000, 300);
+    for (unsigned i = 0; i < 200; i++) {
+        bulk += turn(t, SCHED_URGENT) == t->st[0]->id ? 1 : 0;
+    }
+    assert_in_range(bulk, 85, 100);
+}
+
+static void test_bulk_is_shared_in_small_quanta_too(void **state)
+{
+    struct turn_test *t = *state;
+    unsigned turns[2] = { 0, 0 };
+
+    t->st[0]->class = CLASS_BULK;
+    t->st[1]->class = CLASS_BULK;
+    fill(t, t->st[0], FRAME_DATA, 16000, 1);
+    fill(t, t->st[1], FRAME_DATA, 16000, 1);
+    for (unsigned i = 0; i < 10; i++) {
+        struct stream *st = sched_take(&t->sched, SCHED_ALL, 2000);
+
+        turns[st == t->st[0] ? 0 : 1]++;
+        assert_in_range(st->deficit, 2000, 2000);
+        chunk_drop(st->unsent.head, 1000);
+        st->unsent.bytes -= 1000;
+        sched_sent(&t->sched, st, FRAME_DATA, 2000, t->now_us);
+        sched_put(&t->sched, st);
+    }
+    assert_int_equal(turns[0], turns[1]);
+}
+
+static void test_only_interactive_streams_are_waited_for(void **state)
+{
+    struct turn_test *t = *state;
+
+    assert_false(sched_is_urgent(t->st[0]));
+    t->st[0]->class = CLASS_INTERACTIVE;
+    assert_true(sched_is_urgent(t->st[0]));
+    fill(t, t->st[0], FRAME_DATA, 16000, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(turn(t, SCHED_ALL), t->st[0]->id);
+    }
+    assert_false(sched_is_urgent(t->st[0]));
+}
+
 static void test_a_long_burst_makes_a_stream_bulk_till_it_rests(void **state)
 {
     struct turn_test *t = *state;
@@ -219,6 +286,10 @@ int main(void)
         CASE(test_heads_and_small_data_overtake_bulk),
         CASE(test_bulk_is_shared_by_bytes_not_by_frames),
         CASE(test_interactive_does_not_starve_bulk),
+        CASE(test_too_much_in_flight_holds_back_bulk_only),
+        CASE(test_a_crowd_does_not_starve_bulk_that_is_held_back),
+        CASE(test_bulk_is_shared_in_small_quanta_too),
+        CASE(test_only_interactive_streams_are_waited_for),
         CASE(test_a_long_burst_makes_a_stream_bulk_till_it_rests),
         CASE(test_steady_voice_never_becomes_bulk),
         CASE(test_the_first_bytes_of_a_response_are_interactive),

@@ -1,0 +1,247 @@
+/*
+ * The rate is taken as BBR takes it: the bytes acknowledged from the last ACK
+ * before a frame was sent to its own ACK, over the longer of the times in which
+ * they were sent and acknowledged, so that ACKs that came together make no rate
+ * of their own. The least round trip stays till a probe has seen another.
+ */
+#include "proto/flight.h"
+
+/* Samples stand this far apart, or a part of the round trip if that is more:
+ * two of them fill the ring. */
+#define APART_US (1 * US_PER_MS)
+#define APART_PARTS (FLIGHT_SAMPLES / 2)
+
+/* A highest rate is forgotten after one to two of these, or of these many
+ * round trips if they take longer. */
+#define RATE_KEPT_US (500 * US_PER_MS)
+#define RATE_KEPT_RTTS 5u
+
+/* Ten times the fastest link there is; what makes products overflow it not. */
+#define RATE_MAX 10000000000ull
+
+/* A shorter round trip than a loop's turns take would be a cap on CPUs. */
+#define RTT_LEAST_US (4 * US_PER_MS)
+
+/* When the round trip is looked for anew, with how many frames in flight. */
+#define PROBE_EACH_US (10 * US_PER_S)
+#define PROBE_FRAMES 4u
+
+/* What the line takes in this time is one turn. */
+#define TURN_US (3 * US_PER_MS)
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t in_flight(const struct sent_log *log)
+{
+    return log->handed - log->acked;
+}
+
+uint64_t flight_rate(const struct flight *f)
+{
+    return most(f->rates[0], f->rates[1]);
+}
+
+/* What the line itself holds. */
+static uint64_t line_holds(const struct flight *f)
+{
+    return flight_rate(f) / 1000 * most(f->rtt_us, RTT_LEAST_US) / 1000;
+}
+
+static uint64_t flight_cap(const struct flight *f)
+{
+    uint64_t holds = line_holds(f);
+    uint64_t cap = holds + holds / 4 + FLIGHT_EXTRA;
+
+    return most(least(cap, SENT_LOG_SESSION), FLIGHT_FLOOR);
+}
+
+/* What the line takes in one turn, from the smallest frame to |max|. */
+static size_t turn_bytes(const struct flight *f, size_t max)
+{
+    uint64_t bytes = flight_rate(f) / 1000 * TURN_US / 1000;
+
+    return (size_t)least(most(bytes, FLIGHT_QUANTUM_MIN), max);
+}
+
+void flight_start(struct flight *f, const struct sent_log *log, uint64_t now_us)
+{
+    *f = (struct flight){
+        .handed = log->handed,
+        .acked = log->acked,
+        .acked_us = now_us,
+        .begun_us = now_us,
+        .ramp = FLIGHT_FLOOR,
+        .rates_us = now_us,
+        .rtt_at_us = now_us,
+    };
+}
+
+void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us)
+{
+    unsigned last = (f->first + f->count - 1) % FLIGHT_SAMPLES;
+    uint64_t apart_us = most(APART_US, f->rtt_us / APART_PARTS);
+
+    if (f->handed == log->acked) {
+        /* Nothing was away: the time before this frame says nothing. */
+        f->acked_us = now_us;
+        f->begun_us = now_us;
+    }
+    f->handed = log->handed;
+    if (f->count == FLIGHT_SAMPLES ||
+        (f->count > 0 && now_us - f->samples[last].sent_us < apart_us)) {
+        return;
+    }
+    f->samples[(f->first + f->count) % FLIGHT_SAMPLES] = (struct flight_sample){
+        .position = log->handed,
+        .sent_us = now_us,
+        .acked = log->acked,
+        .acked_us = f->acked_us,
+        .begun_us = f->begun_us,
+        .is_limited = log->acked < f->limited || f->probe != FLIGHT_STEADY,
+    };
+    f->count++;
+}
+
+void flight_dry(struct flight *f, const struct sent_log *log)
+{
+    if (in_flight(log) < flight_cap(f)) {
+        f->limited = log->handed;
+        /* What comes next is not to come in one burst. */
+        f->ramp = least(f->ramp, most(in_flight(log), FLIGHT_FLOOR));
+    }
+}
+
+static void note_rate(struct flight *f, const struct flight_sample *sample,
+                      uint64_t acked, uint64_t now_us)
+{
+    uint64_t kept_us = most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
+    uint64_t took_us =
+        most(now_us - sample->acked_us, sample->sent_us - sample->begun_us);
+    uint64_t rate = (acked - sample->acked) * US_PER_S / most(took_us, 1);
+
+    rate = least(rate, RATE_MAX);
+    /* A sender that had no more to send saw its own pace, not the link's. */
+    if (sample->is_limited && rate < flight_rate(f)) {
+        return;
+    }
+    if (now_us - f->rates_us >= kept_us) {
+        f->rates[1] = f->rates[0];
+        f->rates[0] = 0;
+        f->rates_us = now_us;
+    }
+    f->rates[0] = most(f->rates[0], rate);
+}
+
+static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
+{
+    if (f->rtt_us == 0 || rtt_us <= f->rtt_us) {
+        f->rtt_us = most(rtt_us, 1);
+        f->rtt_at_us = now_us;
+    }
+}
+
+static void probe_end(struct flight *f, const struct sent_log *log,
+                      uint64_t now_us)
+{
+    f->probe = FLIGHT_STEADY;
+    f->rtt_us = f->probe_rtt_us;
+    f->rtt_at_us = now_us;
+    f->limited = log->handed;
+    /* Not all at once: a burst of a quarter, and from there with the ACKs. */
+    f->ramp = most(line_holds(f) / 4, FLIGHT_FLOOR);
+}
+
+/* An ACK came, with |sample| for the newest frame it covers, or NULL. */
+static void probe_step(struct flight *f, const struct sent_log *log,
+                       const struct flight_sample *sample, uint64_t now_us)
+{
+    bool is_answered = sample != NULL && sample->sent_us >= f->probe_us;
+
+    switch (f->probe) {
+    case FLIGHT_STEADY:
+        if (now_us - f->rtt_at_us >= PROBE_EACH_US) {
+            f->probe = FLIGHT_DRAIN;
+        }
+        return;
+    case FLIGHT_DRAIN:
+        if (in_flight(log) <= PROBE_FRAMES * flight_quantum(f)) {
+            f->probe = FLIGHT_FIRST;
+            f->probe_us = now_us;
+            f->probe_rtt_us = UINT64_MAX;
+        }
+        return;
+    case FLIGHT_FIRST:
+    case FLIGHT_SECOND:
+        break;
+    }
+    if (is_answered) {
+        f->probe_rtt_us =
+            least(f->probe_rtt_us, most(now_us - sample->sent_us, 1));
+        /* One that was expected needs no second look. */
+        if (f->probe == FLIGHT_SECOND ||
+            f->probe_rtt_us <= f->rtt_us + f->rtt_us / 8) {
+            probe_end(f, log, now_us);
+            return;
+        }
+        f->probe = FLIGHT_SECOND;
+        f->probe_us = now_us;
+    }
+}
+
+void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
+                  uint64_t now_us)
+{
+    struct flight_sample newest = { .position = 0 };
+    bool has_sample = false;
+
+    if (log->acked == f->acked) {
+        return;
+    }
+    while (f->count > 0 && f->samples[f->first].position <= log->acked) {
+        newest = f->samples[f->first];
+        has_sample = true;
+        f->first = (f->first + 1) % FLIGHT_SAMPLES;
+        f->count--;
+    }
+    f->ramp = least(f->ramp + (log->acked - f->acked), SENT_LOG_SESSION);
+    f->acked = log->acked;
+    f->acked_us = now_us;
+    if (has_sample) {
+        f->begun_us = newest.sent_us;
+        note_rtt(f, now_us - newest.sent_us, now_us);
+        note_rate(f, &newest, log->acked, now_us);
+    }
+    if (is_urgent) {
+        probe_step(f, log, has_sample ? &newest : NULL, now_us);
+    } else {
+        f->probe = FLIGHT_STEADY;
+    }
+}
+
+bool flight_is_full(const struct flight *f, const struct sent_log *log)
+{
+    uint64_t max = least(flight_cap(f), f->ramp);
+
+    if (f->probe != FLIGHT_STEADY) {
+        max = PROBE_FRAMES * flight_quantum(f);
+    }
+    return in_flight(log) >= max;
+}
+
+size_t flight_quantum(const struct flight *f)
+{
+    return turn_bytes(f, FRAME_PAYLOAD_MAX);
+}
+
+size_t flight_ahead(const struct flight *f)
+{
+    return turn_bytes(f, WRITE_BATCH);
+}
