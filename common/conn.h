@@ -141,4 +141,11 @@ void conn_keep_alive(struct conn *c);
  * wait unsent in the kernel, BBR unless the peer is this machine. */
 void conn_tune_link(struct conn *c);
 
+/*
+ * Where BBR is used, let it begin anew. Once in 10 s it sends next to nothing
+ * for 200 ms, to see the round trip without its own queue; anew, it takes that
+ * which the kernel has seen of late, and waits 10 s again.
+ */
+void conn_renew_link(struct conn *c);
+
 #endif

@@ -86,3 +86,14 @@ void conn_tune_link(struct conn *c)
         platform_congestion(fd, "bbr");
     }
 }
+
+void conn_renew_link(struct conn *c)
+{
+    uv_os_fd_t fd;
+
+    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0 &&
+        platform_has_congestion(fd, "bbr")) {
+        platform_congestion(fd, "cubic");
+        platform_congestion(fd, "bbr");
+    }
+}

@@ -15,6 +15,8 @@
 #define GATHER_BELOW (4u * KIB)
 /* For the word why a session failed: one frame, if the peer reads at all. */
 #define LAST_WORD_US (1 * US_PER_S)
+/* BBR's 10 s, and time to spare. */
+#define RENEW_EACH_US (8 * US_PER_S)
 
 struct link {
     struct conn *conn;
@@ -24,10 +26,11 @@ struct link {
     struct flush flush;
     struct link_handler handler;
     unsigned slot;
-    unsigned depth;     /* of our calls on the stack: memory stays till 0 */
-    bool has_ended;     /* on_end was called, or is not wanted any more */
-    bool has_last_word; /* queued: worth lingering for */
-    bool is_closed;     /* link_close() was called */
+    unsigned depth;      /* of our calls on the stack: memory stays till 0 */
+    uint64_t renewed_us; /* when its congestion control began */
+    bool has_ended;      /* on_end was called, or is not wanted any more */
+    bool has_last_word;  /* queued: worth lingering for */
+    bool is_closed;      /* link_close() was called */
 };
 
 static void link_enter(struct link *l)
@@ -160,6 +163,26 @@ static enum err link_write_record(struct link *l, size_t *gathered)
                     : conn_write(l->conn, span_of(l->loop->record, len));
 }
 
+/* How much may wait in the connection: less while somebody is in a hurry. */
+static size_t link_ahead_max(const struct link *l)
+{
+    size_t burst = conn_burst(l->conn);
+    size_t ahead = session_ahead(l->session, l->slot);
+
+    return burst < ahead ? burst : ahead;
+}
+
+/* Whoever is in a hurry would hear it when BBR stops. Little is queued then,
+ * so that beginning anew costs nothing. */
+static void link_renew(struct link *l)
+{
+    if (session_ahead(l->session, l->slot) != SIZE_MAX &&
+        l->loop->now_us - l->renewed_us >= RENEW_EACH_US) {
+        l->renewed_us = l->loop->now_us;
+        conn_renew_link(l->conn);
+    }
+}
+
 /*
  * Move frames into the connection while little waits there: what was encrypted
  * cannot be overtaken any more. Small frames share a record, whole ones only.
@@ -168,7 +191,9 @@ static enum err link_send(struct link *l)
 {
     size_t gathered = 0;
 
-    while (conn_unsent(l->conn) < conn_burst(l->conn) &&
+    link_renew(l);
+
+    while (conn_unsent(l->conn) < link_ahead_max(l) &&
            session_has_output(l->session, l->slot)) {
         struct span frame =
             session_output(l->session, l->slot, l->loop->now_us);
@@ -256,6 +281,7 @@ struct link *link_open_adopt(struct conn *c, struct session *s, unsigned slot,
         return NULL;
     }
     l->conn = c;
+    l->renewed_us = loop_now(l->loop);
     l->session = s;
     l->slot = slot;
     l->handler = *h;

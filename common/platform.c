@@ -21,6 +21,7 @@
 
 #define FREED_KEPT (4u * MIB)
 #define SCHEDSTAT_MAX 80u
+#define CONGESTION_MAX 32u
 #define NS_PER_US 1000u
 
 static void option_set(int fd, int level, int name, unsigned value)
@@ -57,6 +58,21 @@ void platform_congestion(int fd, const char *name)
 #else
     (void)fd;
     (void)name;
+#endif
+}
+
+bool platform_has_congestion(int fd, const char *name)
+{
+#ifdef TCP_CONGESTION
+    char has[CONGESTION_MAX] = "";
+    socklen_t len = sizeof(has) - 1;
+
+    return getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, has, &len) == 0 &&
+           strcmp(has, name) == 0;
+#else
+    (void)fd;
+    (void)name;
+    return false;
 #endif
 }
 

@@ -6,6 +6,7 @@
 #ifndef COMMON_PLATFORM_H
 #define COMMON_PLATFORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Give up a connection whose sent bytes were not acknowledged for so long. */
@@ -17,6 +18,9 @@ void platform_unsent_low_mark(int fd, uint32_t bytes);
 
 /* Congestion control by name: "bbr", "cubic". */
 void platform_congestion(int fd, const char *name);
+
+/* Whether it is that one. */
+bool platform_has_congestion(int fd, const char *name);
 
 /* Let the process keep some MiB of freed memory: a burst of chunks would be
  * given back to the system, and be faulted in again, many times a second. */
