@@ -182,12 +182,12 @@
 /* The loop's buffers. */
 #define CHUNK_HEADROOM 32u
 #define WRITE_BATCH 65000u
-#define READ_BATCH WRITE_BATCH
+#define READ_BATCH (4u * (FRAME_HEADER_LEN + BULK_PAYLOAD + 22u))
 #define WRITE_BURST_MAX (4u * WRITE_BATCH)
-#define READ_PER_TICK (256u * KIB)
+#define READ_PER_TICK WRITE_BURST_MAX /* four reads */
 
 _Static_assert(FRAME_MAX == TLS_RECORD_MAX, "a frame fills one TLS record");
-_Static_assert(4u * (FRAME_HEADER_LEN + BULK_PAYLOAD + 22u) <= PACKET_MAX &&
+_Static_assert(READ_BATCH <= PACKET_MAX &&
                    4u * (BULK_PAYLOAD + 22u) >= WRITE_BATCH,
                "four records of TLS fill a batch, and a packet takes it");
 _Static_assert(CHUNK_HEADROOM >= FRAME_HEADER_LEN, "the header fits in front");
