@@ -130,7 +130,8 @@ void bind_take(struct client_session *s, const struct frame_bind *b)
         return;
     }
     if (names_claim(w->names, label, mine, &before) != ERR_OK) {
-        refuse(s, b, ERR_NOMEM, "the relay has no memory left");
+        /* Not REFUSED, which is for good: the client comes back and asks. */
+        client_session_end(s, ERR_NOMEM, "the relay has no memory left");
         return;
     }
     if (before.session != NULL) {
