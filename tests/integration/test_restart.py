@@ -28,7 +28,9 @@ import tunnel
 
 RESTARTS = int(os.environ.get("RESTARTS", "5"))
 EACH_S = 0.01  # a new connection
-PAUSE_S = 0.5  # between two restarts
+# Between two restarts: a link that held for less than 2 s ends no outage, and
+# its client takes longer to come back each time.
+PAUSE_S = 2.5
 # From SIGTERM on; a sanitized relay takes as long to start.
 NAMES_S = 8.0 if stages.is_sanitized() else 2.0
 
