@@ -97,16 +97,20 @@ static void give_up(struct redial *r, struct attempt *a)
     }
 }
 
-/* The next dial is some time from now. */
+/* The next dial is some time from now. While quick, soon, but not at once for
+ * the relay that lets us in and cuts us off. */
 static void hold_off(struct redial *r)
 {
+    bool is_first = r->backoff.attempts == 0;
+    uint64_t delay_us;
     uint32_t random;
 
     keys_random(&random, sizeof(random));
-    r->dial_us =
-        r->loop->now_us +
-        (is_quick(r) ? backoff_delay_us(0, 0, random)
-                     : backoff_next_us(&r->backoff, r->loop->now_us, random));
+    delay_us = backoff_next_us(&r->backoff, r->loop->now_us, random);
+    if (is_quick(r) && !is_first) {
+        delay_us = REDIAL_QUICK_US + backoff_delay_us(0, 0, random);
+    }
+    r->dial_us = r->loop->now_us + delay_us;
 }
 
 /* The first that waits for its turn logs in, if it is its turn. */
