@@ -166,7 +166,7 @@ def test_who_waited_too_long_is_told_to_come_again(cut_stage):
 
 @pytest.mark.parametrize("cut_stage", [["grace: 2s"]], indirect=True)
 def test_the_grace_ends_what_waits(cut_stage):
-    """502 before a head, a cut body after it, all memory returned."""
+    """502 before a head, a cut body after it; a session as new after that."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool, \
             raw_visitor.open_to(cut_stage.url, cut_stage.ca) as visitor:
         visitor.ask("/endless")
