@@ -25,6 +25,7 @@ PAIRS_LEAST = 5
 PAIRS_MOST = 30
 BLOCK_S = 0.5
 RAMP_S = 60.0
+BACK_S = 60.0
 # Less in so long is nothing: the visitors that are measured get answers too.
 STILL, STILL_S = 256 * 1024, 0.3
 VISITORS = 8
@@ -169,8 +170,16 @@ class Scene:
 
         stage.eventually("an end of what is sent", is_still, RAMP_S)
 
+    def rest(self):
+        """Wait until what the attack before this one took is given back."""
+        stage.eventually(
+            "memory that is given back", lambda: all(
+                now - calm <= SLACK for now, calm
+                in zip(self.victim.memory(), self.calm)), BACK_S)
+
     def attack(self, name, attack):
         """Pairs of blocks until it is clear; then the claims."""
+        self.rest()
         self.peak, self.kept = self.calm, 0
         ratios, gaps, rates, crowds = [], [], [], []
         sure = None
