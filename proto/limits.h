@@ -133,12 +133,14 @@
 #define LOGIN_US (10 * US_PER_S)
 
 /* Arrivals while visitors of that standing are served, or were lately: one
- * part in so many of their time, so many thousandths of all time at least, and
- * never more of them in one tick. */
-#define TURNSTILE_SHARE 4u
+ * part in so many of their time and of what is free, so many thousandths of all
+ * time at least, and so many in one tick; at other times that many a tick. */
+#define TURNSTILE_SHARE 6u
+#define TURNSTILE_FREE_SHARE 4u
 #define TURNSTILE_LEAST 20u
 #define TURNSTILE_STANDING_US (1 * US_PER_S)
 #define TURNSTILE_QUIET_US (100 * US_PER_MS)
+#define TURNSTILE_EACH_TICK_SPARING 4u
 #define TURNSTILE_EACH_TICK 32u
 
 /* The client's side of the service. */

@@ -56,6 +56,12 @@ static bool is_sparing(const struct turnstile *t)
            t->loop->now_us < t->served_us + TURNSTILE_QUIET_US;
 }
 
+/* Of several that come at once, the visitors' next turn waits for a few. */
+static unsigned most_each_tick(const struct turnstile *t)
+{
+    return is_sparing(t) ? TURNSTILE_EACH_TICK_SPARING : TURNSTILE_EACH_TICK;
+}
+
 static uint64_t less(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : 0;
@@ -73,7 +79,9 @@ static void end_period(struct turnstile *t)
     uint64_t others_us = less(busy_us, t->arrivals_us);
     uint64_t free_us = less(wall_us, busy_us + 2 * wait_us);
 
-    t->permille = (others_us / TURNSTILE_SHARE + free_us / 2) * 1000 / wall_us;
+    t->permille =
+        (others_us / TURNSTILE_SHARE + free_us / TURNSTILE_FREE_SHARE) * 1000 /
+        wall_us;
     if (t->permille < TURNSTILE_LEAST) {
         t->permille = TURNSTILE_LEAST;
     }
@@ -125,7 +133,7 @@ static void open_after(struct turnstile *t, uint64_t wait_us)
 bool turnstile_is_open(struct turnstile *t)
 {
     loop_now(t->loop);
-    if (t->tick == t->loop->tick && t->passed >= TURNSTILE_EACH_TICK) {
+    if (t->tick == t->loop->tick && t->passed >= most_each_tick(t)) {
         open_after(t, 0);
         return false;
     }

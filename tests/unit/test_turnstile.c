@@ -104,6 +104,20 @@ static void test_who_came_just_now_is_of_no_standing(void **state)
     assert_true(turnstile_is_open(&d->turnstile));
 }
 
+static void test_few_pass_in_a_tick_while_others_are_served(void **state)
+{
+    struct door *d = *state;
+
+    for (unsigned i = 0; i < TURNSTILE_EACH_TICK_SPARING; i++) {
+        serve(d, 2 * TURNSTILE_STANDING_US);
+        assert_true(turnstile_is_open(&d->turnstile));
+        arrive(d, 0);
+    }
+    serve(d, 2 * TURNSTILE_STANDING_US);
+    assert_false(turnstile_is_open(&d->turnstile));
+    wait_for_opening(d);
+}
+
 static void test_arrivals_wait_while_others_are_served(void **state)
 {
     struct door *d = *state;
@@ -127,6 +141,8 @@ int main(void)
             test_time_is_free_while_nobody_is_served, begin, end),
         cmocka_unit_test_setup_teardown(
             test_who_came_just_now_is_of_no_standing, begin, end),
+        cmocka_unit_test_setup_teardown(
+            test_few_pass_in_a_tick_while_others_are_served, begin, end),
         cmocka_unit_test_setup_teardown(
             test_arrivals_wait_while_others_are_served, begin, end),
     };
