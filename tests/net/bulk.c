@@ -126,14 +126,8 @@ int main(int argc, char **argv)
                         "get|put SECONDS [CONGESTION]\n");
         return 2;
     }
-    place = (struct ends_place){
-        .network = argv[1],
-        .port = (uint16_t)ends_number(argv[2]),
-        .host = argv[3],
-        .host_port = (uint16_t)ends_number(argv[4]),
-        .name = strcmp(argv[5], "-") == 0 ? NULL : argv[5],
-        .congestion = argc == 9 ? argv[8] : NULL,
-    };
+    place = ends_place_of(argv + 1);
+    place.congestion = argc == 9 ? argv[8] : NULL;
     is_get = strcmp(argv[6], "get") == 0;
     duration_us = ends_number(argv[7]) * 1000000u;
     if (duration_us / SLOT_US > SLOTS_MAX) {

@@ -47,6 +47,17 @@ uint64_t ends_number(const char *text)
     return value;
 }
 
+struct ends_place ends_place_of(char *const words[ENDS_PLACE_WORDS])
+{
+    return (struct ends_place){
+        .network = words[0],
+        .port = (uint16_t)ends_number(words[1]),
+        .host = words[2],
+        .host_port = (uint16_t)ends_number(words[3]),
+        .name = strcmp(words[4], "-") == 0 ? NULL : words[4],
+    };
+}
+
 static void wait_no_longer(int fd, time_t seconds)
 {
     struct timeval limit = { .tv_sec = seconds };

@@ -25,6 +25,10 @@ struct ends_place {
     const char *congestion; /* control of both plain ends, or NULL */
 };
 
+/* The words NETWORK PORT HOST HOST_PORT NAME|- of a command line. */
+#define ENDS_PLACE_WORDS 5
+struct ends_place ends_place_of(char *const words[ENDS_PLACE_WORDS]);
+
 struct end {
     int fd;
     SSL *ssl; /* or NULL */

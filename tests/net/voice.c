@@ -278,14 +278,8 @@ int main(int argc, char **argv)
                         "SECONDS [LEAST MOST EVERY_MS [CONGESTION]]\n");
         return 2;
     }
-    place = (struct ends_place){
-        .network = argv[1],
-        .port = (uint16_t)ends_number(argv[2]),
-        .host = argv[3],
-        .host_port = (uint16_t)ends_number(argv[4]),
-        .name = strcmp(argv[5], "-") == 0 ? NULL : argv[5],
-        .congestion = argc == 11 ? argv[10] : NULL,
-    };
+    place = ends_place_of(argv + 1);
+    place.congestion = argc == 11 ? argv[10] : NULL;
     if (argc > 7) {
         call.least = ends_number(argv[7]);
         call.most = ends_number(argv[8]);

@@ -155,6 +155,17 @@ struct frame_open pair_open(uint16_t tunnel)
     };
 }
 
+uint32_t pair_open_stream(struct pair *p)
+{
+    struct frame_open open = pair_open(1);
+    uint32_t id = 0;
+    enum err error =
+        session_open(p->relay.session, &open, span_text("x"), false, &id);
+
+    assert(error == ERR_OK);
+    return id;
+}
+
 void pair_bind(struct pair *p, uint16_t tunnel)
 {
     struct frame_bind bind = { .tunnel = tunnel };

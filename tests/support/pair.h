@@ -64,6 +64,9 @@ void pair_settle(struct pair *p);
 /* An OPEN for |tunnel| that is complete in itself. */
 struct frame_open pair_open(uint16_t tunnel);
 
+/* Open a stream with the head "x" for tunnel 1 at the relay; its id. */
+uint32_t pair_open_stream(struct pair *p);
+
 /* Bind |tunnel| at the client and carry it over. */
 void pair_bind(struct pair *p, uint16_t tunnel);
 

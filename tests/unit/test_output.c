@@ -26,17 +26,6 @@ static int end(void **state)
     return 0;
 }
 
-static uint32_t open_stream(struct pair *p)
-{
-    struct frame_open open = pair_open(1);
-    uint32_t id = 0;
-
-    assert_int_equal(
-        session_open(p->relay.session, &open, span_text("head"), false, &id),
-        ERR_OK);
-    return id;
-}
-
 static void write_frames(struct pair *p, uint32_t id, unsigned count)
 {
     while (count > 0) {
@@ -66,7 +55,7 @@ static uint64_t log_cost(const struct pair *p)
 /* Send data till the log is full; nothing is acknowledged. */
 static uint32_t fill_log(struct pair *p)
 {
-    uint32_t ids[2] = { open_stream(p), open_stream(p) };
+    uint32_t ids[2] = { pair_open_stream(p), pair_open_stream(p) };
 
     for (unsigned i = 0; log_cost(p) < SENT_LOG_SESSION; i++) {
         write_frames(p, ids[i % 2], 1);
@@ -81,8 +70,8 @@ static uint32_t fill_log(struct pair *p)
 static void test_urgent_frames_overtake_data(void **state)
 {
     struct pair *p = *state;
-    uint32_t id = open_stream(p);
-    uint32_t other = open_stream(p);
+    uint32_t id = pair_open_stream(p);
+    uint32_t other = pair_open_stream(p);
     struct session_event event;
 
     assert_int_equal(next_type(p), FRAME_OPEN);
@@ -94,7 +83,7 @@ static void test_urgent_frames_overtake_data(void **state)
                                 &event),
                      ERR_OK);
     session_reset(p->relay.session, other, ERR_CANCEL);
-    (void)open_stream(p);
+    (void)pair_open_stream(p);
     assert_int_equal(next_type(p), FRAME_PONG);
     assert_int_equal(next_type(p), FRAME_RESET);
     assert_int_equal(next_type(p), FRAME_OPEN);
@@ -109,7 +98,7 @@ static void test_a_full_log_stops_data_but_not_heads(void **state)
 
     assert_int_equal(output_scope(p->relay.session), SCHED_HEADS_ONLY);
     assert_int_equal(next_type(p), 0);
-    other = open_stream(p);
+    other = pair_open_stream(p);
     assert_int_equal(next_type(p), FRAME_OPEN);
     session_reset(p->relay.session, other, ERR_CANCEL);
     assert_int_equal(next_type(p), FRAME_RESET);
@@ -122,7 +111,7 @@ static void test_an_overfull_log_stops_heads_but_not_control(void **state)
     struct frame_open open = pair_open(1);
     static const uint8_t head[HEAD_MAX - 1000];
     uint32_t id = fill_log(p);
-    uint32_t other = open_stream(p);
+    uint32_t other = pair_open_stream(p);
     enum err error = ERR_OK;
 
     while (output_scope(p->relay.session) != SCHED_NOTHING) {
@@ -163,7 +152,7 @@ static void test_a_log_that_does_not_move_ends_the_link(void **state)
     struct session_event event = { .kind = EVENT_NONE };
     enum err error = ERR_OK;
 
-    (void)open_stream(p);
+    (void)pair_open_stream(p);
     assert_int_equal(next_type(p), FRAME_OPEN);
     for (unsigned s = 0; s < 29; s++) {
         p->now_us += US_PER_S;
@@ -185,7 +174,7 @@ static void test_a_log_that_does_not_move_ends_the_link(void **state)
 static void test_a_full_relay_leaves_each_session_its_share(void **state)
 {
     struct pair *p = *state;
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
 
     write_frames(p, id, 20);
     pool_charge(&p->relay.sent, SENT_LOG_RELAY);
@@ -219,7 +208,7 @@ static void test_used_up_ids_ask_for_a_new_session_once(void **state)
     uint32_t id;
 
     p->relay.session->last_id = STREAM_ID_LAST - 2;
-    assert_int_equal(open_stream(p), STREAM_ID_LAST);
+    assert_int_equal(pair_open_stream(p), STREAM_ID_LAST);
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(
             session_open(p->relay.session, &open, span_text("x"), false, &id),
@@ -240,19 +229,19 @@ static void test_streams_past_the_limit_are_not_opened(void **state)
     uint32_t id;
 
     for (unsigned i = 0; i < STREAMS_MAX_DEFAULT; i++) {
-        id = open_stream(p);
+        id = pair_open_stream(p);
     }
     assert_int_equal(
         session_open(p->relay.session, &open, span_text("x"), false, &id),
         ERR_LIMIT);
     assert_non_null(session_why(p->relay.session));
     session_reset(p->relay.session, 2, ERR_CANCEL);
-    assert_int_equal(open_stream(p), 2 * STREAMS_MAX_DEFAULT + 2);
+    assert_int_equal(pair_open_stream(p), 2 * STREAMS_MAX_DEFAULT + 2);
 }
 
 static uint32_t first_window(struct pair *p)
 {
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
     struct stream *st = streams_find(&p->relay.session->streams, id);
 
     return st->window.size;
@@ -297,7 +286,7 @@ static void test_after_a_resume_the_log_goes_first(void **state)
 {
     struct pair *p = *state;
     struct slot *slot = &p->relay.session->slots[0];
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
     uint64_t acked = slot->log.acked;
     uint64_t freed = 0;
 
@@ -335,10 +324,10 @@ static void test_a_peer_that_acknowledges_no_control_is_given_up(void **state)
 /* A call and an upload that has much to send; the upload's stream. */
 static uint32_t speak_and_upload(struct pair *p, uint32_t *voice)
 {
-    uint32_t upload = open_stream(p);
+    uint32_t upload = pair_open_stream(p);
     struct chunk *c = chunk_copy(span_text("a few words"));
 
-    *voice = open_stream(p);
+    *voice = pair_open_stream(p);
     assert_non_null(c);
     session_set_class(p->relay.session, *voice, CLASS_INTERACTIVE);
     session_set_class(p->relay.session, upload, CLASS_BULK);
@@ -382,7 +371,7 @@ static void test_a_new_link_measures_anew_what_is_sent_again(void **state)
     struct slot *slot = &s->slots[0];
     uint64_t freed = 0;
 
-    write_frames(p, open_stream(p), 20);
+    write_frames(p, pair_open_stream(p), 20);
     while (next_type(p) != 0) {
     }
     assert_true(slot->flight.count > 0);

@@ -25,17 +25,6 @@ static int end(void **state)
     return 0;
 }
 
-static uint32_t open_stream(struct pair *p)
-{
-    struct frame_open open = pair_open(1);
-    uint32_t id = 0;
-
-    assert_int_equal(
-        session_open(p->relay.session, &open, span_text("x"), false, &id),
-        ERR_OK);
-    return id;
-}
-
 static const uint8_t page[4096];
 
 static void fill(struct pair *p, uint32_t id, size_t len)
@@ -85,7 +74,7 @@ static void expect(struct pair *p, enum session_event_kind kind,
 static void test_what_was_under_way_comes_over_the_next_link(void **state)
 {
     struct pair *p = *state;
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
     struct session_event event;
 
     write_text(p, id, "one");
@@ -104,7 +93,7 @@ static void test_what_was_under_way_comes_over_the_next_link(void **state)
 static void test_half_a_frame_comes_again_whole(void **state)
 {
     struct pair *p = *state;
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
     struct session_event event;
     size_t half = FRAME_HEADER_LEN + 2;
 
@@ -122,7 +111,7 @@ static void test_half_a_frame_comes_again_whole(void **state)
 static void test_what_the_peer_has_is_freed(void **state)
 {
     struct pair *p = *state;
-    uint32_t id = open_stream(p);
+    uint32_t id = pair_open_stream(p);
     struct session_stats stats;
 
     write_text(p, id, "text");
@@ -143,7 +132,7 @@ static void test_a_false_claim_changes_nothing(void **state)
     struct session *relay = p->relay.session;
     uint64_t true_claim;
 
-    (void)open_stream(p);
+    (void)pair_open_stream(p);
     expect(p, EVENT_OPEN, "x");
     lose(p);
     true_claim = session_received(p->client.session, 0);
@@ -211,12 +200,12 @@ static void test_a_request_is_taken_though_writers_wait(void **state)
 
     lose(p);
     for (unsigned i = 0; i < AWAY_SESSION_MAX / AWAY_STREAM_MAX; i++) {
-        id = open_stream(p);
+        id = pair_open_stream(p);
         while ((room = session_room(relay, id)) > 0) {
             fill(p, id, room < sizeof(page) ? room : sizeof(page));
         }
     }
-    id = open_stream(p);
+    id = pair_open_stream(p);
     assert_int_equal(session_room(relay, id), 0);
     assert_true(session_queued(relay, id) > 0);
     resume(p);

@@ -27,12 +27,8 @@ static int end(void **state)
 
 static uint32_t open_stream(struct pair *p)
 {
-    struct frame_open open = pair_open(1);
-    uint32_t id = 0;
+    uint32_t id = pair_open_stream(p);
 
-    assert_int_equal(
-        session_open(p->relay.session, &open, span_text("x"), false, &id),
-        ERR_OK);
     session_set_owner(p->relay.session, id, p);
     return id;
 }
