@@ -64,8 +64,7 @@ void link_wake_carrier(struct carrier *c);
  * NULL is fine. */
 void link_close(struct link *l, uint64_t linger_us);
 
-/* The connection under it, borrowed; for addresses and socket options. */
-/* Its connection, for addresses and the exporter. */
+/* Its connection, borrowed; for addresses and the exporter. */
 struct conn *link_conn(struct link *l);
 
 #endif
