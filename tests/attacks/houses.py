@@ -101,6 +101,29 @@ class House:
                 if " link-" in line or " session-" in line]
 
 
+def share_a_core(*all_houses):
+    """
+    Put the relays on one core and all others, us and who is started later too,
+    on the others: an attack costs the same core whichever relay is attacked,
+    and it is not the scheduler's choice of cores that is measured. Nothing
+    where there is one core.
+    """
+    cores = os.sched_getaffinity(0)
+    relays = {max(cores)}
+    if len(cores) == 1:
+        return
+    os.sched_setaffinity(0, cores - relays)
+    for house in all_houses:
+        _move(house.relay.child, relays)
+        for child in (house.service, house.client.child, house.idle.child):
+            _move(child, cores - relays)
+
+
+def _move(child, cores):
+    for thread in os.listdir(f"/proc/{child.process.pid}/task"):
+        os.sched_setaffinity(int(thread), cores)
+
+
 def resident(child):
     """The memory of a child, in bytes."""
     with open(f"/proc/{child.process.pid}/statm", encoding="ascii") as statm:
