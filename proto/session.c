@@ -311,12 +311,24 @@ void session_probe(struct session *s, unsigned slot, uint64_t now_us)
     }
 }
 
+static bool is_held(const struct session *s)
+{
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        if (s->slots[i].has_link &&
+            sched_is_ready(&s->slots[i].sched, SCHED_ALL)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void session_stats(const struct session *s, struct session_stats *out)
 {
     const struct slot *at = &s->slots[0];
 
     *out = (struct session_stats){
         .streams = s->live,
+        .is_held = is_held(s),
         .rtt_us = at->liveness.rtt_us,
         .jitter_us = at->liveness.jitter_us,
         .unsent_bytes = s->unsent_bytes,

@@ -284,6 +284,7 @@ void session_probe(struct session *s, unsigned slot, uint64_t now_us);
 
 struct session_stats {
     size_t streams;  /* live */
+    bool is_held;    /* what may be sent waits for a link to take it */
     uint64_t rtt_us; /* smoothed, 0 unknown */
     uint64_t jitter_us;
     uint64_t unsent_bytes;  /* queued, no position yet */

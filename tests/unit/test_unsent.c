@@ -124,6 +124,28 @@ static void test_a_stream_starved_by_its_session_is_told(void **state)
     assert_int_equal(told, last);
 }
 
+static bool is_held(const struct session *s)
+{
+    struct session_stats stats;
+
+    session_stats(s, &stats);
+    return stats.is_held;
+}
+
+static void test_what_may_leave_and_has_not_waits_for_the_link(void **state)
+{
+    struct pair *p = *state;
+    uint32_t id = open_stream(p);
+
+    assert_true(is_held(p->relay.session));
+    pair_send(p, &p->relay, SIZE_MAX);
+    assert_false(is_held(p->relay.session));
+    (void)fill(p, id);
+    assert_true(is_held(p->relay.session));
+    session_link_lost(p->relay.session, 0, p->now_us);
+    assert_false(is_held(p->relay.session));
+}
+
 /* Streams whose window is used up fill the session's queues. */
 static void stall_session(struct pair *p)
 {
@@ -151,6 +173,8 @@ static void test_stalled_streams_do_not_stop_the_others(void **state)
     pair_init(&p, 1000);
     pair_bind(&p, 1);
     stall_session(&p);
+    /* They wait for their readers, not for the link. */
+    assert_false(is_held(p.relay.session));
     id = open_stream(&p);
     assert_int_equal(session_room(p.relay.session, id), 0);
     pair_send(&p, &p.relay, SIZE_MAX);
@@ -302,6 +326,7 @@ int main(void)
         CASE(test_without_a_link_more_waits_for_a_stream),
         CASE(test_without_a_link_a_session_takes_its_bound),
         CASE(test_a_stream_starved_by_its_session_is_told),
+        CASE(test_what_may_leave_and_has_not_waits_for_the_link),
         CASE(test_stalled_streams_do_not_stop_the_others),
         CASE(test_a_full_relay_stops_all_but_a_sessions_own_share),
         CASE(test_small_writes_share_memory),
