@@ -80,34 +80,47 @@ static int call_relay(const struct sockaddr_un *at)
 
 /* --- the commands --------------------------------------------------------*/
 
+static const char *link_text(const struct admin_session *s)
+{
+    return s->is_parked ? "away" : s->is_full ? "full" : "up";
+}
+
+static void print_session(const struct admin_session *s, FILE *out)
+{
+    char key[KEY_TEXT_LEN], since[32] = "", name[80], rtt[24], jitter[24];
+    time_t at = (time_t)s->since_s;
+    struct tm utc;
+
+    if (gmtime_r(&at, &utc) != NULL) {
+        (void)strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    keys_to_text(s->key, KEY_LEN, key, sizeof(key));
+    log_escape(span_text(s->key_name), name, sizeof(name));
+    (void)snprintf(rtt, sizeof(rtt), "%.1fms", (double)s->rtt_us / US_PER_MS);
+    (void)snprintf(jitter, sizeof(jitter), "%.1fms",
+                   (double)s->jitter_us / US_PER_MS);
+    (void)fprintf(out,
+                  "%-8" PRIu64 " %-12.10s %-16s %-24s %-20s %-6s %5" PRIu32
+                  " %9" PRIu64 " %9s %9s %9" PRIu64 " %7" PRIu32 "  %s\n",
+                  s->id, key, name, s->peer, since, link_text(s), s->streams,
+                  s->exchanges, rtt, jitter, s->waiting, s->resumes, s->names);
+}
+
 static void print_sessions(const struct admin *a, FILE *out)
 {
     struct admin_session s;
-    char key[KEY_TEXT_LEN], since[32], name[80];
     size_t i = 0;
 
     for (; a->handler.session_at(a->handler.owner, i, &s); i++) {
-        time_t at = (time_t)s.since_s;
-        struct tm utc;
-
         if (i == 0) {
             (void)fprintf(out,
-                          "%-8s %-12s %-16s %-24s %-20s %-6s %5s %9s  %s\n",
+                          "%-8s %-12s %-16s %-24s %-20s %-6s %5s %9s %9s %9s "
+                          "%9s %7s  %s\n",
                           "SESSION", "KEY", "NAME", "FROM", "SINCE", "LINK",
-                          "LIVE", "REQUESTS", "NAMES");
+                          "LIVE", "REQUESTS", "RTT", "JITTER", "WAITING",
+                          "RESUMES", "NAMES");
         }
-        since[0] = '\0';
-        if (gmtime_r(&at, &utc) != NULL) {
-            (void)strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &utc);
-        }
-        keys_to_text(s.key, KEY_LEN, key, sizeof(key));
-        log_escape(span_text(s.key_name), name, sizeof(name));
-        (void)fprintf(out,
-                      "%-8" PRIu64 " %-12.10s %-16s %-24s %-20s %-6s %5" PRIu32
-                      " %9" PRIu64 "  %s\n",
-                      s.id, key, name, s.peer, since,
-                      s.is_parked ? "away" : "up", s.streams, s.exchanges,
-                      s.names);
+        print_session(&s, out);
     }
     if (i == 0) {
         (void)fputs("no sessions\n", out);

@@ -21,9 +21,14 @@ struct admin_session {
     char peer[ADDRESS_TEXT_MAX];
     int64_t since_s;  /* wall clock */
     bool is_parked;   /* its link is away */
+    bool is_full;     /* more is to be sent than the link takes away */
     uint32_t streams; /* live now */
     uint64_t exchanges;
-    char names[512]; /* labels, by spaces; cut when too long */
+    uint64_t rtt_us;
+    uint64_t jitter_us;
+    uint64_t waiting; /* bytes that the link has not taken yet */
+    uint32_t resumes; /* links that went on where one was lost */
+    char names[512];  /* labels, by spaces; cut when too long */
 };
 
 /* Given by the worker; called on its loop. */

@@ -119,6 +119,7 @@ static void on_free_later(struct flush *f)
 
     session_free(s->carrier.session);
     parked_deinit(s);
+    link_quality_watch_free(s->quality);
     free(s);
     drain_look(w);
 }
@@ -242,18 +243,39 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
                         const char *why)
 {
     struct client_session *s = owner;
+    struct link_quality q;
     char peer[ADDRESS_TEXT_MAX];
 
+    link_quality_measure(&q, &s->carrier);
     address_text(&s->peer, peer, sizeof(peer));
     LOG(how == LINK_LOST ? LOG_INFO : LOG_WARN,
         how == LINK_LOST ? "link-lost" : "session-failed",
         log_u64("session", s->number), log_text("peer", peer),
-        log_text("reason", error_name(error)), log_text("why", why));
+        log_text("reason", error_name(error)), log_text("why", why),
+        log_u64("rtt_ms", q.rtt_us / US_PER_MS),
+        log_u64("jitter_ms", q.jitter_us / US_PER_MS),
+        log_u64("waiting", q.waiting_bytes));
     if (how == LINK_FAILED) {
         retire(s, error, 0);
     } else {
         session_lost(s);
     }
+}
+
+/* The way to the client is full, or has room again. */
+static void on_quality(void *owner, const struct link_quality *q)
+{
+    struct client_session *s = owner;
+
+    if (s->is_over || q->is_full == s->is_full) {
+        return;
+    }
+    s->is_full = q->is_full;
+    LOG(LOG_INFO, q->is_full ? "link-full" : "link-free",
+        log_u64("session", s->number), log_u64("waiting", q->waiting_bytes),
+        log_u64("rtt_ms", q->rtt_us / US_PER_MS),
+        log_u64("jitter_ms", q->jitter_us / US_PER_MS),
+        log_u64("resumes", s->resumes));
 }
 
 /* --- begin ---------------------------------------------------------------*/
@@ -273,7 +295,7 @@ static enum err adopt(struct client_session *s, struct conn *c,
     address_text(&s->peer, peer, sizeof(peer));
     keys_to_text(s->key, KEY_LEN, key, sizeof(key));
     LOG(LOG_INFO, event, log_u64("session", s->number), log_text("peer", peer),
-        log_text("key", key));
+        log_text("key", key), log_u64("resumes", s->resumes));
     return ERR_OK;
 }
 
@@ -295,7 +317,9 @@ enum err client_session_start(struct worker *w, struct conn *c,
     s->worker = w;
     memcpy(o.id, start->id, SESSION_ID_LEN);
     s->carrier.session = session_new(&o, loop_now(&w->loop));
-    if (s->carrier.session == NULL || parked_init(s) != ERR_OK) {
+    s->quality = link_quality_watch_new(&w->loop, &s->carrier, on_quality, s);
+    if (s->carrier.session == NULL || s->quality == NULL ||
+        parked_init(s) != ERR_OK) {
         goto fail;
     }
     s->free_later.run = on_free_later;
@@ -316,6 +340,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
 
 fail:
     parked_deinit(s);
+    link_quality_watch_free(s->quality);
     session_free(s->carrier.session);
     free(s);
     return ERR_NOMEM;
@@ -355,6 +380,7 @@ enum err client_session_resume(struct client_session *s, struct conn *c,
     enum err e = session_link_resume(session, 0, received, now_us);
 
     if (e == ERR_OK) {
+        s->resumes++;
         e = adopt(s, c, "link-resumed");
         if (e != ERR_OK) {
             session_link_lost(session, 0, now_us);

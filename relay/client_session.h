@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/link.h"
+#include "common/link_quality.h"
 #include "proto/hostname.h"
 #include "relay/parked.h"
 
@@ -29,6 +30,7 @@ struct client_session {
     struct carrier carrier;
     struct flush free_later;
     struct parked parked;
+    struct link_quality_watch *quality;
     uint64_t number;      /* for the log */
     uint8_t key[KEY_LEN]; /* the client's */
     struct sockaddr_storage peer;
@@ -37,6 +39,8 @@ struct client_session {
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
     uint64_t binds_us;          /* when its account of BINDs is empty again */
+    uint32_t resumes;           /* links that went on where one was lost */
+    bool is_full;               /* as the log was told: see link_quality */
     bool is_leaving;            /* the client said GOAWAY */
     bool is_over;               /* only waits for free_later */
 };

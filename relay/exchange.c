@@ -140,6 +140,7 @@ static enum err open_stream(struct exchange *x,
     }
     TRY(session_open(s, &open, wire_written(&w), false, &x->stream));
     session_set_owner(s, x->stream, x);
+    link_quality_watch_wake(x->session->quality);
     if (x->is_upgrade) {
         session_set_class(s, x->stream, CLASS_INTERACTIVE);
     }

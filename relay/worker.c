@@ -68,6 +68,7 @@ static bool admin_session_at(void *owner, size_t index,
     struct worker *w = owner;
     struct client_session *s = w->sessions;
     struct session_stats stats;
+    struct link_quality quality;
     struct store_key key;
     size_t used = 0;
 
@@ -78,10 +79,16 @@ static bool admin_session_at(void *owner, size_t index,
         return false;
     }
     session_stats(s->carrier.session, &stats);
+    link_quality_measure(&quality, &s->carrier);
     *out = (struct admin_session){ .id = s->number,
                                    .since_s = s->since_s,
                                    .is_parked = s->carrier.links[0] == NULL,
-                                   .exchanges = stats.opened };
+                                   .is_full = s->is_full,
+                                   .exchanges = stats.opened,
+                                   .rtt_us = quality.rtt_us,
+                                   .jitter_us = quality.jitter_us,
+                                   .waiting = quality.waiting_bytes,
+                                   .resumes = s->resumes };
     session_each_stream(s->carrier.session, 0, count_stream, &out->streams);
     memcpy(out->key, s->key, KEY_LEN);
     if (store_key(w->store, s->key, &key) == ERR_OK) {

@@ -120,6 +120,26 @@ static void test_sessions_are_listed(void **state)
     assert_non_null(strstr(answer, "\n31 "));
 }
 
+static void test_a_session_is_listed_with_its_link(void **state)
+{
+    char answer[4096];
+
+    (void)state;
+    sessions[1].rtt_us = 41500;
+    sessions[1].jitter_us = 2260;
+    sessions[1].waiting = 123456;
+    sessions[1].resumes = 17;
+    sessions[1].is_full = true;
+    sessions[2].is_full = true;
+    sessions[2].is_parked = true;
+    assert_int_equal(ask("sessions", answer, sizeof(answer)), ERR_OK);
+    assert_non_null(strstr(answer, " RTT    JITTER   WAITING RESUMES  NAMES"));
+    assert_non_null(strstr(answer, " 41.5ms     2.3ms    123456      17  oth"));
+    assert_non_null(strstr(answer, " up "));
+    assert_non_null(strstr(answer, " full "));
+    assert_non_null(strstr(answer, " away "));
+}
+
 static void test_a_kick_ends_what_is_meant_and_no_more(void **state)
 {
     char answer[4096];
@@ -194,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_ADMIN(test_sessions_are_listed),
+        WITH_ADMIN(test_a_session_is_listed_with_its_link),
         WITH_ADMIN(test_a_kick_ends_what_is_meant_and_no_more),
         WITH_ADMIN(test_revoking_ends_every_session_of_the_key),
         WITH_ADMIN(test_an_unknown_command_is_refused),
