@@ -20,12 +20,33 @@
 #define RED "\033[31m"
 #define GREEN "\033[32m"
 #define RESET "\033[0m"
+#define CLEAR_LINE "\r\033[K"
+/* A line too long for the terminal is cut, or CLEAR_LINE would leave a part. */
+#define NO_WRAP "\033[?7l"
+#define WRAP "\033[?7h"
 
 #define SCREEN_BUFFER (16u * KIB)
 
 static void on_flush(struct flush *f)
 {
-    fflush(container_of(f, struct screen, flush)->out);
+    struct screen *s = container_of(f, struct screen, flush);
+
+    if (s->status[0] != '\0' && !s->has_status) {
+        /* Back to the begin: what else writes there does not follow it. */
+        fprintf(s->out, NO_WRAP "%s" WRAP "\r", s->status);
+        s->has_status = true;
+    }
+    fflush(s->out);
+}
+
+/* Lines follow: the status, which is the last one, makes room. */
+static void begin_lines(struct screen *s)
+{
+    if (s->has_status) {
+        fprintf(s->out, CLEAR_LINE);
+        s->has_status = false;
+    }
+    loop_flush_later(s->loop, &s->flush);
 }
 
 void screen_open(struct screen *s, struct loop *loop, FILE *out, bool is_json,
@@ -48,6 +69,7 @@ void screen_open(struct screen *s, struct loop *loop, FILE *out, bool is_json,
 void screen_close(struct screen *s)
 {
     if (s->loop != NULL) {
+        begin_lines(s);
         loop_flush_cancel(s->loop, &s->flush);
         fflush(s->out);
     }
@@ -64,8 +86,8 @@ static void put_json(struct screen *s, json_t *object)
     char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
 
     if (text != NULL) {
+        begin_lines(s);
         fprintf(s->out, "%s\n", text);
-        loop_flush_later(s->loop, &s->flush);
     }
     free(text);
     json_decref(object);
@@ -80,9 +102,9 @@ static void put_json_text(struct screen *s, const char *event, const char *key,
 static void put_line(struct screen *s, const char *code, const char *mark,
                      const char *text)
 {
+    begin_lines(s);
     fprintf(s->out, "%s%s%s %s\n", colour(s, code), mark, colour(s, RESET),
             text);
-    loop_flush_later(s->loop, &s->flush);
 }
 
 void screen_connecting(struct screen *s, const struct relay_pin *relay)
@@ -106,13 +128,13 @@ static void show_url(struct screen *s, const struct tunnel *t)
                               "target", target));
         return;
     }
+    begin_lines(s);
     fprintf(s->out, "\n  %s%s%s  ->  %s\n\n", colour(s, BOLD), t->url,
             colour(s, RESET), target);
     if (s->has_qr && qr_print(t->url, s->out) != ERR_OK) {
         put_line(s, YELLOW, "!", "this URL does not fit a QR code");
     }
     fprintf(s->out, "  Anyone with this URL reaches the service.\n\n");
-    loop_flush_later(s->loop, &s->flush);
 }
 
 static void show_refused(struct screen *s, const struct uplink_news *news)
@@ -208,6 +230,72 @@ static void time_text(uint64_t us, char *out, size_t size)
     }
 }
 
+/* Finer than a person needs for requests: a good line has less than 1 ms. */
+static void ms_text(uint64_t us, char *out, size_t size)
+{
+    snprintf(out, size, "%.1f ms", (double)us / US_PER_MS);
+}
+
+static void quality_json(struct screen *s, const struct link_quality *q,
+                         uint32_t resumes)
+{
+    put_json(s, json_pack("{s:s, s:f, s:f, s:I, s:I, s:b}", "event", "link",
+                          "rtt_ms", (double)q->rtt_us / US_PER_MS, "jitter_ms",
+                          (double)q->jitter_us / US_PER_MS, "waiting",
+                          (json_int_t)q->waiting_bytes, "resumes",
+                          (json_int_t)resumes, "full", (int)q->is_full));
+}
+
+static void set_status(struct screen *s, const struct link_quality *q,
+                       uint32_t resumes)
+{
+    char waiting[32], rtt[32], jitter[32];
+    char status[SCREEN_STATUS_MAX] = "";
+
+    size_text(q->waiting_bytes, waiting, sizeof(waiting));
+    ms_text(q->rtt_us, rtt, sizeof(rtt));
+    ms_text(q->jitter_us, jitter, sizeof(jitter));
+    if (q->has_link) {
+        snprintf(status, sizeof(status),
+                 "link: RTT %s, jitter %s, %s waiting, %" PRIu32 " resumed%s",
+                 rtt, jitter, waiting, resumes,
+                 q->is_full ? ", your uplink is full" : "");
+    } else {
+        snprintf(status, sizeof(status),
+                 "link: away, %s waiting, %" PRIu32 " resumed", waiting,
+                 resumes);
+    }
+    if (strcmp(status, s->status) != 0) {
+        begin_lines(s);
+        memcpy(s->status, status, sizeof(s->status));
+    }
+}
+
+void screen_quality(struct screen *s, const struct link_quality *q,
+                    uint32_t resumes)
+{
+    bool is_news = q->is_full != s->told_full;
+
+    s->told_full = q->is_full;
+    switch (s->style) {
+    case SCREEN_JSON:
+        if (is_news) {
+            quality_json(s, q, resumes);
+        }
+        break;
+    case SCREEN_TERMINAL:
+        set_status(s, q, resumes);
+        break;
+    case SCREEN_PLAIN:
+        break;
+    }
+    if (is_news && s->style != SCREEN_JSON) {
+        put_line(s, YELLOW, "!",
+                 q->is_full ? "your uplink is full: what is sent waits for it"
+                            : "your uplink has room again");
+    }
+}
+
 /* The line Open WebUI's users need: its own page says nothing. */
 static void show_origin_hint(struct screen *s, const struct local_report *r,
                              const char *url)
@@ -268,10 +356,10 @@ void screen_exchange(struct screen *s, const struct local_report *r,
     }
     localtime_r(&now, &tm);
     strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+    begin_lines(s);
     fprintf(s->out, "%s  %s%s%s  %-7s %s  %s  in %s  out %s\n", clock,
             colour(s, r->status == 0 || r->status >= 500 ? RED : GREEN), status,
             colour(s, RESET), method, path, took, in, out);
-    loop_flush_later(s->loop, &s->flush);
     show_origin_hint(s, r, url);
 }
 

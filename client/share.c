@@ -118,6 +118,16 @@ static void on_exchange(void *owner, const struct local_report *report)
     screen_exchange(&s->screen, report, url);
 }
 
+static void on_quality(void *owner, const struct link_quality *q,
+                       uint32_t resumes)
+{
+    struct share *s = owner;
+
+    if (!s->is_over) {
+        screen_quality(&s->screen, q, resumes);
+    }
+}
+
 static void on_finding(void *owner, enum probe_finding finding, const char *why)
 {
     struct watched *w = owner;
@@ -234,6 +244,7 @@ static int run(struct share *s, const struct relay_pin *relay)
                                 .tunnel_count = s->tunnel_count,
                                 .on_news = on_news,
                                 .on_exchange = on_exchange,
+                                .on_quality = on_quality,
                                 .owner = s };
 
     if (loop_open(&s->loop) != ERR_OK) {

@@ -64,6 +64,7 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     }
     link_close(u->now->carrier.links[UPLINK_SLOT], 0);
     u->now->carrier.links[UPLINK_SLOT] = NULL;
+    link_quality_watch_wake(u->now->quality);
     if (how == LINK_FAILED || u->is_draining) {
         uplink_session_drop(u);
     }

@@ -7,6 +7,7 @@
 
 #include "client/identity.h"
 #include "client/tunnel.h"
+#include "common/link_quality.h"
 
 struct uplink;
 
@@ -35,6 +36,10 @@ struct uplink_options {
     size_t tunnel_count;
     void (*on_news)(void *owner, const struct uplink_news *news);
     void (*on_exchange)(void *owner, const struct local_report *report);
+    /* How the link is, now and then while there are streams, and when it came
+     * or went; the session went on |resumes| times where one was lost. */
+    void (*on_quality)(void *owner, const struct link_quality *q,
+                       uint32_t resumes);
     void *owner;
 };
 

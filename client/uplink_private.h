@@ -19,6 +19,8 @@ struct uplink_session {
     struct uplink *uplink;
     struct carrier carrier;
     struct local_world world;
+    struct link_quality_watch *quality;
+    uint32_t resumes; /* links that went on where one was lost */
 };
 
 struct uplink {

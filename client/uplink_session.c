@@ -73,6 +73,16 @@ void uplink_session_drop(struct uplink *u)
     drop(u->now);
 }
 
+static void on_quality(void *owner, const struct link_quality *q)
+{
+    struct uplink_session *s = owner;
+    struct uplink *u = s->uplink;
+
+    if (s == u->now && !u->is_over) {
+        u->o.on_quality(u->o.owner, q, s->resumes);
+    }
+}
+
 struct uplink_session *uplink_session_new(struct uplink *u)
 {
     struct uplink_session *s = calloc(1, sizeof(*s));
@@ -90,8 +100,9 @@ struct uplink_session *uplink_session_new(struct uplink *u)
     s->world.owner = u->o.owner;
     s->world.scratch = u->scratch;
     s->world.pool = conn_pool_new(u->loop);
+    s->quality = link_quality_watch_new(u->loop, &s->carrier, on_quality, s);
     if (local_set_init(&s->world.locals, u->loop) != ERR_OK ||
-        s->world.pool == NULL) {
+        s->world.pool == NULL || s->quality == NULL) {
         uplink_session_free(s);
         return NULL;
     }
@@ -106,6 +117,7 @@ void uplink_session_free(struct uplink_session *s)
     drop(s);
     local_set_deinit(&s->world.locals);
     conn_pool_free(s->world.pool);
+    link_quality_watch_free(s->quality);
     free(s);
 }
 
@@ -152,6 +164,7 @@ static void on_open(struct uplink_session *s, const struct session_event *event)
         return;
     }
     local_open(&s->world, &t->local, event);
+    link_quality_watch_wake(s->quality);
 }
 
 static void on_bound(struct uplink *u, const struct session_event *event)
@@ -301,13 +314,16 @@ enum err uplink_session_take(struct uplink *u, const struct welcome *m)
 {
     struct session *s = u->now->carrier.session;
 
+    link_quality_watch_wake(u->now->quality);
     if (m->is_resumed) {
-        return session_link_resume(s, UPLINK_SLOT, m->received,
-                                   u->loop->now_us);
+        TRY(session_link_resume(s, UPLINK_SLOT, m->received, u->loop->now_us));
+        u->now->resumes++;
+        return ERR_OK;
     }
     uplink_session_drop(u);
     /* Another session numbers its visitors anew. */
     conn_pool_clear(u->now->world.pool);
+    u->now->resumes = 0;
     u->now->carrier.session = make_session(u, m);
     if (u->now->carrier.session == NULL) {
         return ERR_NOMEM;

@@ -3,13 +3,14 @@
 Carries TCP connections to the relay as they are. cut() ends them, as a router
 that restarts; freeze() lets them stand and swallows what comes, as after a
 change of network, where the old flows lead nowhere; heal() lets new ones
-through again.
+through again. With |rate| it is slow: so many bytes a second each way.
 """
 
 import contextlib
 import os
 import socket
 import threading
+import time
 
 READ_BYTES = 65536
 
@@ -19,6 +20,7 @@ class Cutter:
 
     def __init__(self, relay_port):
         self.relay_port = relay_port
+        self.rate = None
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -70,7 +72,7 @@ class Cutter:
                 near, _ = self._listener.accept()
                 with self._lock:
                     if self._is_open:
-                        self._flows.append(Flow(near, self.relay_port))
+                        self._flows.append(Flow(near, self))
                     else:
                         near.close()
 
@@ -78,9 +80,11 @@ class Cutter:
 class Flow:
     """One connection, carried both ways."""
 
-    def __init__(self, near, port):
+    def __init__(self, near, network):
         self.is_frozen = False
-        self._ends = [near, socket.create_connection(("127.0.0.1", port))]
+        self._network = network
+        self._ends = [near, socket.create_connection(
+            ("127.0.0.1", network.relay_port))]
         for source, sink in (self._ends, self._ends[::-1]):
             threading.Thread(target=self._carry, args=(source, sink),
                              daemon=True).start()
@@ -90,6 +94,8 @@ class Flow:
             while data := source.recv(READ_BYTES):
                 if not self.is_frozen:
                     sink.sendall(data)
+                if rate := self._network.rate:
+                    time.sleep(len(data) / rate)
         if not self.is_frozen:
             self.end()
 
