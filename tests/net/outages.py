@@ -16,7 +16,8 @@ import children
 import house as houses
 import tunnel
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+SUPPORT = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "support")
 OUTAGE_S = 3.0
 LONG_OUTAGE_S = 5.0
 BEFORE_S = 1.0
@@ -33,8 +34,7 @@ START_S = 20.0
 
 def echo_argv(port):
     """The echo service's command line."""
-    return ["/usr/bin/python3",
-            os.path.join(os.path.dirname(HERE), "support", "echo_service.py"),
+    return ["/usr/bin/python3", os.path.join(SUPPORT, "echo_service.py"),
             "--port", str(port)]
 
 
@@ -62,8 +62,9 @@ def long_change(house):
 def outage(house, happens, kinds=()):
     """Traffic of some kinds, or all, while something |happens|; its report."""
     traffic = children.Child("traffic", [
-        "/usr/bin/python3", os.path.join(HERE, "traffic.py"), house.urls["files"],
-        house.relay.ca, str(TALK_S), str(BODY), *kinds], house.folder)
+        "/usr/bin/python3", os.path.join(SUPPORT, "traffic.py"),
+        house.urls["files"], house.relay.ca, str(TALK_S), str(BODY), *kinds],
+        house.folder)
     try:
         traffic.wait_for("ready", lambda: "ready\n" in traffic.output(),
                          START_S)

@@ -23,8 +23,7 @@ import urllib.parse
 
 import websockets
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))), "support"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import pattern  # noqa: E402
 
 COUNTS = {"events": 20, "sockets": 20, "downloads": 4, "uploads": 2}
