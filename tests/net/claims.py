@@ -17,6 +17,7 @@ import netns
 import outages
 import pattern
 import stage
+import traffic
 import tunnel
 
 NAMES = ("voice", "bulk", "files", "small")
@@ -253,7 +254,7 @@ def check_cut(tally, house):
         house.use(outages.LINE)
         report = outages.outage(house, happens)
         tally.check(f"nobody notices more of {words} than that it is slow",
-                    outages.is_whole(report), outages.show(report))
+                    traffic.is_whole(report), traffic.show(report))
     echo.stop()
 
 

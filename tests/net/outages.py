@@ -5,19 +5,17 @@ with before is a black hole from then on, as after a change of network. In the
 easy one TCP lives on.
 """
 
-import json
 import os
 import threading
 import time
 import urllib.parse
 
 import calm
-import children
 import house as houses
+import traffic
 import tunnel
 
-SUPPORT = os.path.join(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__))), "support")
+HERE = os.path.dirname(os.path.abspath(__file__))
 OUTAGE_S = 3.0
 LONG_OUTAGE_S = 5.0
 BEFORE_S = 1.0
@@ -34,7 +32,8 @@ START_S = 20.0
 
 def echo_argv(port):
     """The echo service's command line."""
-    return ["/usr/bin/python3", os.path.join(SUPPORT, "echo_service.py"),
+    return ["/usr/bin/python3",
+            os.path.join(os.path.dirname(HERE), "support", "echo_service.py"),
             "--port", str(port)]
 
 
@@ -61,34 +60,16 @@ def long_change(house):
 
 def outage(house, happens, kinds=()):
     """Traffic of some kinds, or all, while something |happens|; its report."""
-    traffic = children.Child("traffic", [
-        "/usr/bin/python3", os.path.join(SUPPORT, "traffic.py"),
-        house.urls["files"], house.relay.ca, str(TALK_S), str(BODY), *kinds],
-        house.folder)
+    visitors = traffic.start(house.folder, house.urls["files"], house.relay.ca,
+                             TALK_S, BODY, kinds)
     try:
-        traffic.wait_for("ready", lambda: "ready\n" in traffic.output(),
-                         START_S)
-        with houses.preferred(house, [traffic]):
+        with houses.preferred(house, [visitors]):
             time.sleep(BEFORE_S)
             happens(house)
-            traffic.wait(PATIENCE_S)
+            visitors.wait(PATIENCE_S)
     finally:
-        traffic.kill()
-    return json.loads(traffic.output().strip().split("\n")[-1])
-
-
-def show(report):
-    """A report in a line."""
-    return "; ".join(
-        f"{kind['whole']} of {kind['count']} {name}"
-        + (f", gap {kind['gap_ms']:.0f} ms" if kind["gap_ms"] else "")
-        + (f" ({kind['wrong'][0]})" if kind["wrong"] else "")
-        for name, kind in report.items())
-
-
-def is_whole(report):
-    """Whether everybody got all of it."""
-    return all(kind["whole"] == kind["count"] for kind in report.values())
+        visitors.kill()
+    return traffic.told(visitors)
 
 
 def get(url, relay, seconds):

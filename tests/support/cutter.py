@@ -1,18 +1,21 @@
 """A network between a client and its relay that can break.
 
 Carries TCP connections to the relay as they are. cut() ends them, as a router
-that restarts; freeze() lets them stand and swallows what comes, as after a
-change of network, where the old flows lead nowhere; heal() lets new ones
-through again. With |rate| it is slow: so many bytes a second each way.
+that restarts; reset() does so with RST, half_close() one way only; freeze()
+lets them stand and swallows what comes, as after a change of network, where
+the old flows lead nowhere; heal() lets new ones through again. With |rate| it
+is slow: so many bytes a second each way.
 """
 
 import contextlib
 import os
 import socket
+import struct
 import threading
 import time
 
 READ_BYTES = 65536
+TO_RELAY, TO_CLIENT = 0, 1
 
 
 class Cutter:
@@ -45,21 +48,34 @@ class Cutter:
         with open(path, "w", encoding="ascii") as out:
             out.write(text.replace(f" {self.relay_port} ", f" {self.port} "))
 
-    def cut(self):
-        """End every connection, and refuse new ones."""
+    def _close(self):
+        """Refuse new connections; those that there were."""
         with self._lock:
             self._is_open = False
             flows, self._flows = self._flows, []
-        for flow in flows:
+        return flows
+
+    def cut(self):
+        """End every connection, and refuse new ones."""
+        for flow in self._close():
             flow.end()
+
+    def reset(self):
+        """As cut(), without a chance to hear what is under way."""
+        for flow in self._close():
+            flow.reset()
+
+    def half_close(self, way):
+        """As cut(), but only TO_RELAY or TO_CLIENT; what comes that way is
+        swallowed."""
+        for flow in self._close():
+            flow.half_close(way)
 
     def freeze(self):
         """Swallow what comes on all connections, for ever, and refuse new
         ones."""
-        with self._lock:
-            self._is_open = False
-            for flow in self._flows:
-                flow.is_frozen = True
+        for flow in self._close():
+            flow.is_frozen = True
 
     def heal(self):
         """Let new connections through."""
@@ -83,16 +99,18 @@ class Flow:
     def __init__(self, near, network):
         self.is_frozen = False
         self._network = network
+        self._closed_way = None
         self._ends = [near, socket.create_connection(
             ("127.0.0.1", network.relay_port))]
-        for source, sink in (self._ends, self._ends[::-1]):
-            threading.Thread(target=self._carry, args=(source, sink),
+        for way in (TO_RELAY, TO_CLIENT):
+            threading.Thread(target=self._carry, args=(way,),
                              daemon=True).start()
 
-    def _carry(self, source, sink):
+    def _carry(self, way):
+        source, sink = self._ends[way], self._ends[1 - way]
         with contextlib.suppress(OSError):
             while data := source.recv(READ_BYTES):
-                if not self.is_frozen:
+                if not self.is_frozen and way != self._closed_way:
                     sink.sendall(data)
                 if rate := self._network.rate:
                     time.sleep(len(data) / rate)
@@ -104,3 +122,20 @@ class Flow:
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+    def half_close(self, way):
+        """No byte more |way|, and who listens there is told so."""
+        self._closed_way = way
+        with contextlib.suppress(OSError):
+            self._ends[1 - way].shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """No byte more, nor any that was not read yet."""
+        self.is_frozen = True
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                               struct.pack("ii", 1, 0))
+                # Who reads from it would keep it open.
+                end.shutdown(socket.SHUT_RD)
+            end.close()

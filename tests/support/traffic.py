@@ -1,21 +1,24 @@
 #!/usr/bin/python3
 """Visitors of every kind at once, and what each of them got.
 
-    traffic.py URL CA.pem SECONDS BYTES [KIND...]
+    traffic.py URL CA.pem SECONDS BYTES [KIND[=COUNT]...]
 
 URL is the echo service's; event streams and WebSockets that say something each
 50 ms for so many SECONDS, downloads and uploads of so many BYTES; or KINDs of
-these, or `requests`, 20 a second on connections of their own. Prints
-"ready" when all of it is under way, and at the end a line of JSON: of each
-kind how many there were, how many got all of it and in its order on the
-connection that they began with, the longest time between two messages (that a
-request took) in ms, and what was wrong.
+these, of `echoes`, WebSockets whose numbers come back, of `transfers`,
+downloads and uploads by turns for so many SECONDS, or of `requests`, 20 a
+second on connections of their own. Prints "ready" when all of it is under way,
+and at the end a line of JSON: of each kind how many there were, how many got
+all of it and in its order on the connection that they began with, the longest
+time between two messages (that a request took) in ms, and what was wrong. With
+SIGTERM it does so at once.
 """
 
 import asyncio
 import hashlib
 import json
 import os
+import signal
 import ssl
 import sys
 import time
@@ -24,12 +27,15 @@ import urllib.parse
 import websockets
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import children  # noqa: E402
 import pattern  # noqa: E402
 
 COUNTS = {"events": 20, "sockets": 20, "downloads": 4, "uploads": 2}
+MORE_COUNTS = {"echoes": 4, "transfers": 2}
 EVERY_MS = 50
 READ = 256 * 1024
 LAST_S = 120.0
+START_S = 20.0
 HOST = "127.0.0.1"
 
 
@@ -81,10 +87,13 @@ class Visitors:
         parts = urllib.parse.urlsplit(url)
         self.url, self.host, self.port = url, parts.hostname, parts.port
         self.trust = ssl.create_default_context(cafile=ca)
+        self.seconds = seconds
         self.messages = int(seconds * 1000 / EVERY_MS)
         self.size = size
-        counts = {**COUNTS, "requests": self.messages}
-        self.kinds = {name: Kind(counts[name]) for name in kinds or COUNTS}
+        counts = {**COUNTS, **MORE_COUNTS, "requests": self.messages}
+        asked = (kind.partition("=") for kind in kinds or COUNTS)
+        self.kinds = {name: Kind(int(count or counts[name]))
+                      for name, _, count in asked}
 
     async def ask(self, head):
         """A connection with a request on it."""
@@ -121,17 +130,33 @@ class Visitors:
             raise Wrong(f"it ended after {order.next}")
         writer.close()
 
+    def socket(self, target):
+        """A WebSocket to be."""
+        return websockets.connect(
+            self.url.replace("https", "wss", 1) + target, ssl=self.trust,
+            server_hostname=self.host, host=HOST, port=self.port,
+            ping_interval=None, compression=None, open_timeout=LAST_S)
+
     async def sockets(self, kind):
         """One WebSocket."""
-        url = self.url.replace("https", "wss", 1)
-        async with websockets.connect(
-                f"{url}/ws/events?count={self.messages}&ms={EVERY_MS}",
-                ssl=self.trust, server_hostname=self.host, host=HOST,
-                port=self.port, ping_interval=None, compression=None,
-                open_timeout=LAST_S) as socket:
+        async with self.socket(
+                f"/ws/events?count={self.messages}&ms={EVERY_MS}") as socket:
             order = Order(kind)
             while order.next < self.messages:
                 order.note(await socket.recv())
+
+    async def echoes(self, kind):
+        """One WebSocket that says numbers, and hears them."""
+        async with self.socket("/ws") as socket:
+            async def say():
+                for number in range(self.messages):
+                    await socket.send(json.dumps({"n": number}))
+                    await asyncio.sleep(EVERY_MS / 1000)
+
+            saying, order = asyncio.create_task(say()), Order(kind)
+            while order.next < self.messages:
+                order.note(await socket.recv())
+            await saying
 
     async def downloads(self, kind):
         """One download."""
@@ -166,6 +191,13 @@ class Visitors:
             raise Wrong(f"{said['bytes']} bytes, another body came")
         writer.close()
 
+    async def transfers(self, kind):
+        """A download, an upload, and again."""
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            await self.downloads(kind)
+            await self.uploads(kind)
+
     async def requests(self, kind):
         """One request."""
         begun = time.monotonic()
@@ -181,8 +213,11 @@ class Visitors:
             if name == "requests":
                 kind.begun += 1
                 await asyncio.sleep(number * EVERY_MS / 1000)
-            await asyncio.wait_for(getattr(self, name)(kind), LAST_S)
+            await asyncio.wait_for(getattr(self, name)(kind),
+                                   self.seconds + LAST_S)
             kind.whole += 1
+        except asyncio.CancelledError:
+            kind.wrong.append("it had not ended")
         except Exception as error:  # pylint: disable=broad-except
             kind.wrong.append(f"{type(error).__name__}: {error}")
 
@@ -192,6 +227,8 @@ class Visitors:
         tasks = [asyncio.create_task(self.one(name, number))
                  for name, kind in self.kinds.items()
                  for number in range(kind.count)]
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGTERM, lambda: [task.cancel() for task in tasks])
         while not all(kind.begun + len(kind.wrong) >= kind.count
                       for kind in self.kinds.values()):
             await asyncio.sleep(0.02)
@@ -199,6 +236,34 @@ class Visitors:
         await asyncio.gather(*tasks)
         print(json.dumps({name: kind.report()
                           for name, kind in self.kinds.items()}), flush=True)
+
+
+def start(folder, url, ca, seconds, size, kinds=()):
+    """As a program of its own; back when all of it is under way."""
+    child = children.Child("traffic", [
+        "/usr/bin/python3", os.path.abspath(__file__), url, ca, str(seconds),
+        str(size), *kinds], folder)
+    child.wait_for("ready", lambda: "ready\n" in child.output(), START_S)
+    return child
+
+
+def told(child):
+    """The report of one that has ended."""
+    return json.loads(child.output().strip().split("\n")[-1])
+
+
+def show(report):
+    """A report in a line."""
+    return "; ".join(
+        f"{kind['whole']} of {kind['count']} {name}"
+        + (f", gap {kind['gap_ms']:.0f} ms" if kind["gap_ms"] else "")
+        + (f" ({kind['wrong'][0]})" if kind["wrong"] else "")
+        for name, kind in report.items())
+
+
+def is_whole(report):
+    """Whether everybody got all of it."""
+    return all(kind["whole"] == kind["count"] for kind in report.values())
 
 
 if __name__ == "__main__":
