@@ -38,23 +38,11 @@ void session_free(struct session *s)
     if (s == NULL) {
         return;
     }
-    for (size_t i = s->streams.used; i > 0; i--) {
-        struct stream *st = i <= s->streams.used ? s->streams.at[i - 1] : NULL;
-
-        if (st != NULL) {
-            if (stream_apply(st, STREAM_RESET) == ERR_ABSENT) {
-                assert(st->is_over);
-            }
-            session_settle(s, st, true);
-        }
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        s->slots[i].has_link = false;
+        session_slot_clear(s, i);
     }
     streams_deinit(&s->streams);
-    for (unsigned i = 0; i < SLOTS_MAX; i++) {
-        unsent_drop_queue(s, &s->slots[i].control);
-        pool_release(&s->sent, s->slots[i].log.cost);
-        sent_log_clear(&s->slots[i].log);
-        assembly_deinit(&s->slots[i].assembly);
-    }
     assert(s->sent.used == 0 && s->receive.used == 0);
     assert(s->unsent_bytes == 0 && s->live == 0);
     free(s->spent);
@@ -193,6 +181,29 @@ void session_link_lost(struct session *s, unsigned slot, uint64_t now_us)
     s->now_us = now_us;
     at->has_link = false;
     assembly_deinit(&at->assembly);
+}
+
+void session_slot_clear(struct session *s, unsigned slot)
+{
+    struct slot *at = slot_at(s, slot);
+
+    assert(!at->has_link);
+    /* From the end: whoever leaves makes room that later ones move into. */
+    for (size_t i = s->streams.used; i > 0; i--) {
+        struct stream *st = i <= s->streams.used ? s->streams.at[i - 1] : NULL;
+
+        if (st != NULL && st->slot == slot) {
+            if (stream_apply(st, STREAM_RESET) == ERR_ABSENT) {
+                assert(st->is_over);
+            }
+            session_settle(s, st, true);
+        }
+    }
+    unsent_drop_queue(s, &at->control);
+    pool_release(&s->sent, at->log.cost);
+    sent_log_clear(&at->log);
+    assembly_deinit(&at->assembly);
+    *at = (struct slot){ .highest = 0 };
 }
 
 bool session_has_link(const struct session *s, unsigned slot)

@@ -15,6 +15,10 @@ struct session;
 
 enum session_role { SESSION_RELAY, SESSION_CLIENT };
 
+/* The first link carries the tunnels and what is urgent, the second, while
+ * there is one, the rest. */
+enum session_slot { SLOT_EXPRESS, SLOT_BULK };
+
 struct session_options {
     enum session_role role;
     uint8_t id[SESSION_ID_LEN];
@@ -107,6 +111,13 @@ uint64_t session_received(const struct session *s, unsigned slot);
 /* The link in |slot| is gone: an input like any other, streams live on. */
 void session_link_lost(struct session *s, unsigned slot, uint64_t now_us);
 
+/*
+ * |slot|, which has no link, begins anew: whatever was on it is over, here and
+ * without a word to the peer, which does the same; positions begin with 0.
+ * Streams that live still end without an event: tell their owners before.
+ */
+void session_slot_clear(struct session *s, unsigned slot);
+
 /* Whether |slot| has a link. */
 bool session_has_link(const struct session *s, unsigned slot);
 
@@ -153,12 +164,13 @@ MUST_CHECK enum err session_tick(struct session *s, unsigned slot,
 const char *session_why(const struct session *s);
 
 /*
- * Relay: open a stream; its id goes to |*stream|. |head| is the encoded block
- * (copied). ERR_LIMIT: too many live streams, ids used up, or the sent log is
- * full; ERR_NOMEM.
+ * Relay: open a stream on |slot|, for life; its id goes to |*stream|. |head| is
+ * the encoded block (copied). ERR_LIMIT: too many live streams, ids used up, or
+ * the sent log is full; ERR_NOMEM.
  */
-MUST_CHECK enum err session_open(struct session *s, const struct frame_open *o,
-                                 struct span head, bool fin, uint32_t *stream);
+MUST_CHECK enum err session_open(struct session *s, unsigned slot,
+                                 const struct frame_open *o, struct span head,
+                                 bool fin, uint32_t *stream);
 
 /*
  * Streams. A stream that is gone is normal: the calls that return an err give
@@ -224,6 +236,9 @@ void session_consumed(struct session *s, uint32_t stream, size_t len);
 
 /* Whether |stream| lives still (either direction not ended). */
 bool session_has_stream(const struct session *s, uint32_t stream);
+
+/* The slot of |stream|; 0 when it is gone. */
+unsigned session_stream_slot(const struct session *s, uint32_t stream);
 
 /*
  * Call |each| with the owner of every live stream of |tunnel|, or (0) of all,

@@ -32,14 +32,15 @@ static uint32_t first_window(const struct session *s)
     return s->own.window_first < most ? s->own.window_first : most;
 }
 
-static enum err check_open(struct session *s, size_t head_len)
+static enum err check_open(struct session *s, const struct slot *slot,
+                           size_t head_len)
 {
     uint32_t streams_max = s->own.streams_max < s->peer.streams_max
                                ? s->own.streams_max
                                : s->peer.streams_max;
     uint64_t unsent_max =
         UNSENT_SESSION_SLACK +
-        (s->slots[0].has_link ? UNSENT_SESSION_MAX : AWAY_SESSION_MAX);
+        (slot->has_link ? UNSENT_SESSION_MAX : AWAY_SESSION_MAX);
 
     if (s->error != ERR_OK) {
         return s->error;
@@ -68,16 +69,18 @@ static enum err check_open(struct session *s, size_t head_len)
     return ERR_OK;
 }
 
-enum err session_open(struct session *s, const struct frame_open *o,
-                      struct span head, bool fin, uint32_t *stream)
+enum err session_open(struct session *s, unsigned slot,
+                      const struct frame_open *o, struct span head, bool fin,
+                      uint32_t *stream)
 {
     struct frame_open open = *o;
     struct stream *st;
 
     assert(s->role == SESSION_RELAY && head.len <= HEAD_MAX);
-    TRY(check_open(s, head.len));
+    assert(slot < SLOTS_MAX);
+    TRY(check_open(s, &s->slots[slot], head.len));
     open.window = first_window(s);
-    st = stream_new(s->last_id + 2, 0, &open);
+    st = stream_new(s->last_id + 2, (uint8_t)slot, &open);
     if (st == NULL) {
         goto fail;
     }
@@ -271,6 +274,13 @@ void session_consumed(struct session *s, uint32_t stream, size_t len)
 bool session_has_stream(const struct session *s, uint32_t stream)
 {
     return find(s, stream) != NULL;
+}
+
+unsigned session_stream_slot(const struct session *s, uint32_t stream)
+{
+    const struct stream *st = streams_find(&s->streams, stream);
+
+    return st == NULL ? 0 : st->slot;
 }
 
 void session_each_stream(struct session *s, uint16_t tunnel,

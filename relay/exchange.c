@@ -138,7 +138,7 @@ static enum err open_stream(struct exchange *x,
     if (!parked_may_wait(x->session, x->tunnel, w.len)) {
         return ERR_LIMIT;
     }
-    TRY(session_open(s, &open, wire_written(&w), false, &x->stream));
+    TRY(session_open(s, 0, &open, wire_written(&w), false, &x->stream));
     session_set_owner(s, x->stream, x);
     link_quality_watch_wake(x->session->quality);
     if (x->is_upgrade) {

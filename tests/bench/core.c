@@ -89,7 +89,7 @@ static void ask(struct work *w)
                        .target = span_text("/api/chats/42?page=3"),
                        .authority = span_text("demo.tunnel.test") };
     fill(&h, request_fields, sizeof(request_fields) / sizeof(*request_fields));
-    error = session_open(w->pair.relay.session, &open, encode(&h), true,
+    error = session_open(w->pair.relay.session, 0, &open, encode(&h), true,
                          &w->stream);
     assert(error == ERR_OK);
     session_set_owner(w->pair.relay.session, w->stream, w);

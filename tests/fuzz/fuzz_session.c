@@ -74,7 +74,7 @@ static struct session *new_session(struct trace *t, bool is_relay)
     assert(s != NULL);
     session_link_up(s, 0, NOW_US);
     if (is_relay) {
-        error = session_open(s, &open, span_text("get"), false, &id);
+        error = session_open(s, 0, &open, span_text("get"), false, &id);
     } else {
         error = session_bind(s, &bind);
     }

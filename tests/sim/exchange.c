@@ -91,7 +91,7 @@ bool exchange_open(struct exchange *e, struct session *relay)
 
     open.kind = e->kind;
     open.visitor_conn = e->index;
-    error = session_open(relay, &open, head, fin, &e->id);
+    error = session_open(relay, 0, &open, head, fin, &e->id);
     check(error == ERR_OK || error == ERR_LIMIT, "session_open failed");
     if (error == ERR_OK) {
         session_set_owner(relay, e->id, e);

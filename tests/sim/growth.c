@@ -32,8 +32,8 @@ static void begin(struct download *d)
     pair_init(&d->pair, WINDOW_FIRST);
     pair_bind(&d->pair, 1);
     open.kind = STREAM_RAW;
-    error = session_open(d->pair.relay.session, &open, span_text("raw"), false,
-                         &d->id);
+    error = session_open(d->pair.relay.session, 0, &open, span_text("raw"),
+                         false, &d->id);
     check(error == ERR_OK, "session_open failed");
     check(pair_next(&d->pair, &d->pair.relay, &d->pair.client, &event) &&
               event.kind == EVENT_OPEN,

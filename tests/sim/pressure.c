@@ -55,7 +55,7 @@ static struct download *open_one(struct house *h)
 
     check(h->count < DOWNLOADS, "too many downloads");
     open.kind = STREAM_RAW;
-    check(session_open(p->relay.session, &open, span_text("raw"), false,
+    check(session_open(p->relay.session, 0, &open, span_text("raw"), false,
                        &d->id) == ERR_OK,
           "session_open failed");
     session_set_owner(p->relay.session, d->id, d);

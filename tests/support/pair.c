@@ -160,7 +160,7 @@ uint32_t pair_open_stream(struct pair *p)
     struct frame_open open = pair_open(1);
     uint32_t id = 0;
     enum err error =
-        session_open(p->relay.session, &open, span_text("x"), false, &id);
+        session_open(p->relay.session, 0, &open, span_text("x"), false, &id);
 
     assert(error == ERR_OK);
     return id;

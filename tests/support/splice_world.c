@@ -155,8 +155,8 @@ static void edge_read(struct splice_side *side)
         side->is_head = span_equal(h->method, span_text("HEAD"));
         wire_writer_init(&w, block, sizeof(block));
         head_encode(&w, h);
-        err = session_open(side->end->session, &open, wire_written(&w), false,
-                           &side->stream);
+        err = session_open(side->end->session, 0, &open, wire_written(&w),
+                           false, &side->stream);
         assert(err == ERR_OK);
         side_splice(side);
         if (side->is_upgrade) {

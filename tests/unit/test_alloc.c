@@ -115,9 +115,10 @@ static void play(struct ends *e)
     uint32_t id;
 
     if (session_bind(e->client, &bind) != ERR_OK ||
-        session_open(e->relay, &open, span_of(head, sizeof(head)), false,
+        session_open(e->relay, 0, &open, span_of(head, sizeof(head)), false,
                      &id) != ERR_OK ||
-        session_open(e->relay, &open, span_text("get"), true, &id) != ERR_OK) {
+        session_open(e->relay, 0, &open, span_text("get"), true, &id) !=
+            ERR_OK) {
         return;
     }
     if (!settle(e)) {
@@ -163,7 +164,7 @@ static struct session *open_one(void)
     uint32_t id;
 
     assert_non_null(s);
-    assert_int_equal(session_open(s, &open, span_text("get"), false, &id),
+    assert_int_equal(session_open(s, 0, &open, span_text("get"), false, &id),
                      ERR_OK);
     assert_int_equal(id, 2);
     while (session_output(s, 0, 2000).len > 0) {

@@ -294,7 +294,7 @@ static void world_stream(struct world *w)
     while (w->relay.events == 0) {
         world_step(w);
     }
-    assert_int_equal(session_open(w->relay.session, &open, span_text("head"),
+    assert_int_equal(session_open(w->relay.session, 0, &open, span_text("head"),
                                   false, &w->relay.stream),
                      ERR_OK);
     session_set_owner(w->relay.session, w->relay.stream, &w->relay);

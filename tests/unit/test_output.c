@@ -115,14 +115,14 @@ static void test_an_overfull_log_stops_heads_but_not_control(void **state)
     enum err error = ERR_OK;
 
     while (output_scope(p->relay.session) != SCHED_NOTHING) {
-        error = session_open(p->relay.session, &open,
+        error = session_open(p->relay.session, 0, &open,
                              span_of(head, sizeof(head)), false, &other);
         assert_int_equal(error, ERR_OK);
         while (next_type(p) != 0) {
         }
     }
     error =
-        session_open(p->relay.session, &open, span_text("x"), false, &other);
+        session_open(p->relay.session, 0, &open, span_text("x"), false, &other);
     assert_int_equal(error, ERR_LIMIT);
     session_reset(p->relay.session, id, ERR_CANCEL);
     assert_int_equal(next_type(p), FRAME_RESET);
@@ -210,9 +210,9 @@ static void test_used_up_ids_ask_for_a_new_session_once(void **state)
     p->relay.session->last_id = STREAM_ID_LAST - 2;
     assert_int_equal(pair_open_stream(p), STREAM_ID_LAST);
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(
-            session_open(p->relay.session, &open, span_text("x"), false, &id),
-            ERR_LIMIT);
+        assert_int_equal(session_open(p->relay.session, 0, &open,
+                                      span_text("x"), false, &id),
+                         ERR_LIMIT);
     }
     assert_true(pair_next(p, &p->relay, &p->client, &event));
     assert_int_equal(event.kind, EVENT_GOAWAY);
@@ -232,7 +232,7 @@ static void test_streams_past_the_limit_are_not_opened(void **state)
         id = pair_open_stream(p);
     }
     assert_int_equal(
-        session_open(p->relay.session, &open, span_text("x"), false, &id),
+        session_open(p->relay.session, 0, &open, span_text("x"), false, &id),
         ERR_LIMIT);
     assert_non_null(session_why(p->relay.session));
     session_reset(p->relay.session, 2, ERR_CANCEL);

@@ -24,7 +24,7 @@ static int begin(void **state)
     pair_init(&p, WINDOW_FIRST);
     pair_bind(&p, 1);
     assert_int_equal(
-        session_open(p.relay.session, &open, span_text("get"), false, &id),
+        session_open(p.relay.session, 0, &open, span_text("get"), false, &id),
         ERR_OK);
     assert_true(pair_next(&p, &p.relay, &p.client, &event));
     *state = &p;
@@ -154,7 +154,7 @@ static void test_an_open_for_an_unbound_tunnel_is_reset(void **state)
     uint32_t id;
 
     assert_int_equal(
-        session_open(p->relay.session, &open, span_text("x"), false, &id),
+        session_open(p->relay.session, 0, &open, span_text("x"), false, &id),
         ERR_OK);
     assert_false(pair_next(p, &p->relay, &p->client, &event));
     assert_true(pair_next(p, &p->client, &p->relay, &event));
@@ -348,7 +348,7 @@ static void test_a_dead_session_takes_nothing_more(void **state)
     uint32_t id;
 
     refuse(s, bytes_number(4, FRAME_WINDOW, 6, 4), ERR_PROTOCOL);
-    assert_int_equal(session_open(s, &open, span_text("x"), false, &id),
+    assert_int_equal(session_open(s, 0, &open, span_text("x"), false, &id),
                      ERR_PROTOCOL);
     assert_int_equal(session_write_take(s, 2, c), ERR_PROTOCOL);
     assert_int_equal(session_write_fin(s, 2), ERR_PROTOCOL);

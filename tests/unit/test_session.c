@@ -59,7 +59,7 @@ static uint32_t open_stream(struct pair *p, const char *head, bool fin)
     uint32_t id = 0;
 
     assert_int_equal(
-        session_open(p->relay.session, &open, span_text(head), fin, &id),
+        session_open(p->relay.session, 0, &open, span_text(head), fin, &id),
         ERR_OK);
     return id;
 }
@@ -337,7 +337,7 @@ static void test_after_goaway_nothing_is_opened(void **state)
     assert_int_equal(event.code, ERR_SHUTDOWN);
     expect_bytes(&event, "bye");
     assert_int_equal(
-        session_open(p->relay.session, &open, span_text("x"), false, &id),
+        session_open(p->relay.session, 0, &open, span_text("x"), false, &id),
         ERR_LIMIT);
 }
 

@@ -28,8 +28,8 @@ static int begin(void **state)
     pair_bind(p, 1);
     open.kind = STREAM_RAW;
     for (unsigned i = 0; i < STREAMS; i++) {
-        assert_int_equal(session_open(p->relay.session, &open, span_text("raw"),
-                                      false, &house.ids[i]),
+        assert_int_equal(session_open(p->relay.session, 0, &open,
+                                      span_text("raw"), false, &house.ids[i]),
                          ERR_OK);
         session_set_owner(p->relay.session, house.ids[i], &house.ids[i]);
     }
@@ -232,7 +232,7 @@ static void test_a_head_that_is_not_whole_is_held(void **state)
     uint32_t id;
     size_t len;
 
-    assert_int_equal(session_open(p->relay.session, &open,
+    assert_int_equal(session_open(p->relay.session, 0, &open,
                                   span_of(head, sizeof(head)), true, &id),
                      ERR_OK);
     pair_send(p, &p->relay, 1);

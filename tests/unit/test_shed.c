@@ -36,10 +36,10 @@ static void side_open(struct house *h, struct side *side)
     p->relay.receive.parent = &h->worker.receive_pool;
     pair_bind(p, 1);
     open.kind = STREAM_RAW;
-    assert_int_equal(session_open(p->relay.session, &open, span_text("raw"),
+    assert_int_equal(session_open(p->relay.session, 0, &open, span_text("raw"),
                                   false, &side->small),
                      ERR_OK);
-    assert_int_equal(session_open(p->relay.session, &open, span_text("raw"),
+    assert_int_equal(session_open(p->relay.session, 0, &open, span_text("raw"),
                                   false, &side->large),
                      ERR_OK);
     pair_settle(p);
