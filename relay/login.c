@@ -1,7 +1,7 @@
 /*
  * A link before its WELCOME. All of the LOGIN fits a small buffer; nothing
- * that costs (signatures, the store) happens before it is whole, and an
- * address that failed too often is refused before it costs anything.
+ * that costs (signatures, the store) happens before it is whole. Whether it is
+ * let in, admission says.
  */
 #include "relay/login.h"
 
@@ -9,13 +9,11 @@
 #include <stdlib.h>
 
 #include "common/address.h"
-#include "common/clock.h"
 #include "common/log.h"
 #include "proto/frame.h"
-#include "proto/login.h"
+#include "relay/admission.h"
 #include "relay/client_session.h"
 #include "relay/relay_settings.h"
-#include "relay/store.h"
 #include "relay/worker.h"
 
 #define LOGIN_PAYLOAD_MAX (LOGIN_BODY_MAX + 2 * SIGNATURE_LEN)
@@ -31,12 +29,6 @@ struct login_link {
     struct sockaddr_storage peer;
     size_t len; /* of |frame| so far */
     uint8_t frame[LOGIN_FRAME_MAX];
-};
-
-/* Why a login is refused. */
-struct refusal {
-    enum err code;
-    const char *sentence;
 };
 
 /* Free |k|; its connection is somebody else's, or closed, by now. */
@@ -97,7 +89,7 @@ static void sign(const struct worker *w, const struct wire_writer *m,
  * own no from that of whoever ended the TLS on the way.
  */
 static void deny(struct login_link *k, const struct login_binding *b,
-                 const struct refusal *why)
+                 const struct admission_refusal *why)
 {
     struct denied d = { .code = why->code,
                         .sentence = span_text(why->sentence) };
@@ -154,7 +146,7 @@ static enum err send_welcome(struct login_link *k, struct welcome *m,
 static bool come_back(struct login_link *k, const struct login *l,
                       const struct login_binding *b, struct welcome *m)
 {
-    static const struct refusal stale = {
+    static const struct admission_refusal stale = {
         ERR_STALE, "a newer login for this session was here already"
     };
     struct client_session *s =
@@ -217,112 +209,14 @@ static void welcome(struct login_link *k, const struct login *l,
     forget(k);
 }
 
-/* --- judging -------------------------------------------------------------*/
-
-/* Every invitation that cannot be redeemed gets this one answer: nobody may
- * learn which ones there are. */
-static const char invitation_no[] =
-    "the invitation is wrong, used up or expired; ask the relay's operator for "
-    "a new one";
-
-static bool signature_fits(const struct login_binding *b,
-                           void (*message)(struct wire_writer *,
-                                           const struct login_binding *),
-                           const uint8_t *key, const uint8_t *signature)
-{
-    uint8_t bytes[LOGIN_MESSAGE_MAX];
-    struct wire_writer w;
-
-    wire_writer_init(&w, bytes, sizeof(bytes));
-    message(&w, b);
-    assert(wire_writer_done(&w));
-    return keys_verify(key, wire_written(&w), signature);
-}
-
-static enum err store_failed(struct worker *w, struct refusal *why)
-{
-    LOG(LOG_ERROR, "store-failed", log_text("why", store_why(w->store)));
-    *why = (struct refusal){
-        ERR_LIMIT, "the relay cannot use its store (a full disk?); its log "
-                   "says more, tell its operator"
-    };
-    return ERR_STORE;
-}
-
-static enum err no(struct refusal *why, enum err code, const char *sentence)
-{
-    *why = (struct refusal){ code, sentence };
-    return code;
-}
-
-/* An unknown key: it needs an invitation. */
-static enum err enrol(struct worker *w, const struct login *l,
-                      const struct login_binding *b, struct refusal *why)
-{
-    enum err e;
-
-    if (!l->is_enrolling) {
-        return no(why, ERR_AUTH,
-                  "this relay does not know this machine's key; ask its "
-                  "operator for an invitation and run `sallyport login`");
-    }
-    if (!signature_fits(b, login_enrol_message, l->enrol_key,
-                        l->enrol_signature)) {
-        return no(why, ERR_AUTH, invitation_no);
-    }
-    e = store_redeem(w->store, l->enrol_key, l->client_key, clock_wall_s());
-    if (e == ERR_AUTH) {
-        return no(why, ERR_AUTH, invitation_no);
-    }
-    if (e == ERR_REVOKED) {
-        return no(why, ERR_REVOKED, "this machine's key was revoked");
-    }
-    return e == ERR_OK ? ERR_OK : store_failed(w, why);
-}
-
-static enum err judge(struct login_link *k, const struct login *l,
-                      const struct login_binding *b, struct refusal *why)
-{
-    struct worker *w = k->worker;
-    struct store_key known;
-    enum err e;
-
-    if (l->minor_min > LOGIN_MINOR || l->minor_max < l->minor_min) {
-        return no(why, ERR_VERSION,
-                  "this relay is older than the client; update one of them");
-    }
-    if (drain_is_on(w)) {
-        return no(why, ERR_SHUTDOWN, "the relay is shutting down");
-    }
-    e = store_key(w->store, l->client_key, &known);
-    if (e != ERR_OK && e != ERR_AUTH && e != ERR_REVOKED) {
-        return store_failed(w, why);
-    }
-    /* Known keys are heard in any case: somebody else behind the same address
-     * must not lock them out. */
-    if (e != ERR_OK && quota_login_wait_us(&k->hold, loop_now(&w->loop)) > 0) {
-        return no(why, ERR_LIMIT,
-                  "too many failed logins from this address; wait and try "
-                  "again");
-    }
-    if (!signature_fits(b, login_client_message, l->client_key, l->signature)) {
-        return no(why, ERR_BINDING,
-                  "the signature is not for this connection: something "
-                  "between client and relay ends the TLS, or the client has "
-                  "another relay's key");
-    }
-    if (e == ERR_REVOKED) {
-        return no(why, ERR_REVOKED, "this machine's key was revoked");
-    }
-    return e == ERR_OK ? ERR_OK : enrol(w, l, b, why);
-}
+/* --- reading -------------------------------------------------------------*/
 
 static void take_login(struct login_link *k, struct span payload)
 {
     struct login_binding b = { 0 };
     struct login l;
     struct span body;
-    struct refusal why;
+    struct admission_refusal why;
 
     if (login_get(payload, &l, &body) != ERR_OK) {
         drop(k, "a malformed LOGIN");
@@ -335,7 +229,7 @@ static void take_login(struct login_link *k, struct span payload)
     memcpy(b.relay_key, k->worker->identity.public_key, KEY_LEN);
     memcpy(b.client_key, l.client_key, KEY_LEN);
     keys_hash(body, NULL, b.login_hash);
-    if (judge(k, &l, &b, &why) == ERR_OK) {
+    if (admission_judge(k->worker, &k->hold, &l, &b, &why) == ERR_OK) {
         welcome(k, &l, &b);
         return;
     }
@@ -345,8 +239,6 @@ static void take_login(struct login_link *k, struct span payload)
     }
     deny(k, &b, &why);
 }
-
-/* --- reading -------------------------------------------------------------*/
 
 /* Move bytes from the connection until |len| are in the frame. */
 static bool fill(struct login_link *k, size_t len)
