@@ -40,16 +40,31 @@ enum sched_scope output_scope(const struct session *s)
     return SCHED_ALL;
 }
 
-bool output_is_urgent(const struct session *s)
+bool output_is_urgent_on(const struct session *s, const struct slot *slot)
 {
-    return s->now_us < s->urgent_us;
+    return s->now_us < slot->urgent_us;
 }
 
-/* output_scope(), and what is in flight on this link. */
+bool output_is_urgent(const struct session *s)
+{
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        if (output_is_urgent_on(s, &s->slots[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* output_scope(), and what is in flight on this link. What another link has
+ * left unacknowledged does not stop this one altogether. */
 static enum sched_scope slot_scope(const struct session *s,
                                    const struct slot *slot)
 {
     enum sched_scope scope = output_scope(s);
+
+    if (slot->log.cost < SENT_LOG_GUARANTEED) {
+        scope = SCHED_ALL;
+    }
 
     if (scope == SCHED_ALL && output_is_urgent(s) &&
         flight_is_full(&slot->flight, &slot->log)) {
@@ -110,8 +125,9 @@ static struct chunk *take_window(struct session *s, struct slot *slot)
 /* The next frame of the stream whose turn it is; NULL when none may send. */
 static struct chunk *take_stream(struct session *s, struct slot *slot)
 {
-    size_t quantum =
-        output_is_urgent(s) ? flight_quantum(&slot->flight) : FRAME_PAYLOAD_MAX;
+    size_t quantum = output_is_urgent_on(s, slot)
+                         ? flight_quantum(&slot->flight)
+                         : FRAME_PAYLOAD_MAX;
     struct stream *st = sched_take(&slot->sched, slot_scope(s, slot), quantum);
     struct chunk *c;
 
@@ -129,7 +145,7 @@ static struct chunk *take_stream(struct session *s, struct slot *slot)
     }
     sched_sent(&slot->sched, st, c->type, c->len - FRAME_HEADER_LEN, s->now_us);
     if (c->type == FRAME_DATA && sched_is_urgent(st)) {
-        s->urgent_us = s->now_us + FLIGHT_URGENT_US;
+        slot->urgent_us = s->now_us + FLIGHT_URGENT_US;
     }
     unsent_schedule(s, st);
     if ((c->flags & FRAME_FIN) != 0) {

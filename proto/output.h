@@ -17,8 +17,10 @@ bool output_has_next(const struct session *s, const struct slot *slot);
 /* What the fill of the sent log lets pass. */
 enum sched_scope output_scope(const struct session *s);
 
-/* Whether an interactive stream was active of late: bulk is held back. */
+/* Whether an interactive stream was active of late: bulk is held back. And
+ * whether one of |slot| was. */
 bool output_is_urgent(const struct session *s);
+bool output_is_urgent_on(const struct session *s, const struct slot *slot);
 
 /* Whether all sessions' queues and logs together are at their bound. */
 bool output_is_relay_full(const struct session *s);

@@ -361,6 +361,9 @@ static enum err dispatch(struct session *s, struct slot *slot,
     case FRAME_UNBOUND:
     case FRAME_GOAWAY:
     case FRAME_NEXT_KEY:
+        if (slot != &s->slots[SLOT_EXPRESS]) {
+            return breach(s, "a frame of the session on its second link");
+        }
         return receive_session_event(s, f, event);
     case FRAME_LOGIN:
     case FRAME_WELCOME:

@@ -153,6 +153,10 @@ enum session_claim session_judge(const struct session *s, unsigned slot,
     if (epoch <= s->slots[slot].epoch) {
         return CLAIM_STALE;
     }
+    /* Who never spoke since it began anew may speak of what was before. */
+    if (slot != SLOT_EXPRESS && !s->slots[slot].is_heard) {
+        return CLAIM_FALSE;
+    }
     return session_may_resume(s, slot, position) ? CLAIM_TRUE : CLAIM_FALSE;
 }
 
@@ -203,13 +207,18 @@ void session_slot_clear(struct session *s, unsigned slot)
     pool_release(&s->sent, at->log.cost);
     sent_log_clear(&at->log);
     assembly_deinit(&at->assembly);
-    *at = (struct slot){ .highest = 0 };
+    *at = (struct slot){ .epoch = at->epoch };
 }
 
 bool session_has_link(const struct session *s, unsigned slot)
 {
     assert(slot < SLOTS_MAX);
     return s->slots[slot].has_link;
+}
+
+bool session_is_proven(const struct session *s, unsigned slot)
+{
+    return session_has_link(s, slot) && s->slots[slot].is_heard;
 }
 
 enum err session_step(struct session *s, unsigned slot, uint64_t now_us,
@@ -230,6 +239,7 @@ enum err session_step(struct session *s, unsigned slot, uint64_t now_us,
         return s->error;
     }
     liveness_heard(&at->liveness, now_us);
+    at->is_heard = true;
     error = assembly_take(&at->assembly, in, s->role == SESSION_CLIENT, used,
                           &frame, &why);
     if (error != ERR_OK) {
@@ -256,8 +266,9 @@ bool session_has_output(const struct session *s, unsigned slot)
 size_t session_ahead(const struct session *s, unsigned slot)
 {
     assert(slot < SLOTS_MAX);
-    return output_is_urgent(s) ? flight_ahead(&s->slots[slot].flight)
-                               : SIZE_MAX;
+    return output_is_urgent_on(s, &s->slots[slot])
+               ? flight_ahead(&s->slots[slot].flight)
+               : SIZE_MAX;
 }
 
 uint64_t session_deadline(const struct session *s, unsigned slot)

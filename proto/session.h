@@ -121,6 +121,10 @@ void session_slot_clear(struct session *s, unsigned slot);
 /* Whether |slot| has a link. */
 bool session_has_link(const struct session *s, unsigned slot);
 
+/* Whether it has, and the peer has spoken since |slot| began (anew): it knows
+ * that it did, and a stream opened there cannot be lost to a later claim. */
+bool session_is_proven(const struct session *s, unsigned slot);
+
 /*
  * Take one step on link |slot|: read from |in|, say in |used| how much was
  * read, and in |event| what happened, EVENT_NONE if nothing yet. Only whole

@@ -19,6 +19,7 @@
 /* What one link carries, whether the link is there or not. */
 struct slot {
     bool has_link;
+    bool is_heard;     /* the peer has sent something since it began */
     uint32_t highest;  /* stream id picked (relay) or received (client) */
     uint32_t epoch;    /* relay: of the newest login taken */
     uint64_t received; /* position: bytes of whole sequenced frames */
@@ -26,6 +27,7 @@ struct slot {
     struct liveness liveness;
     struct sent_log log;
     struct flight flight;
+    uint64_t urgent_us; /* till then an interactive stream counts as active */
     struct chunk_queue control; /* whole frames */
     struct stream_list grants;  /* streams with a WINDOW due */
     struct sched sched;
@@ -48,8 +50,6 @@ struct session {
     uint32_t last_id;
     bool is_leaving; /* GOAWAY was sent or received */
     bool is_renew_queued;
-
-    uint64_t urgent_us; /* till then an interactive stream counts as active */
 
     uint64_t stall_look_us; /* no stream has stalled for too long before */
 

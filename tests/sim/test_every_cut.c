@@ -105,7 +105,8 @@ static void relay_takes(struct story *t, const struct session_event *event)
     if (event->kind == EVENT_BIND) {
         check(t->id == 0, "BIND twice");
         check(session_bound(s, 1, span_text("https://a.b")) == ERR_OK, "BOUND");
-        check(session_open(s, &open, span_text("GET"), false, &t->id) == ERR_OK,
+        check(session_open(s, 0, &open, span_text("GET"), false, &t->id) ==
+                  ERR_OK,
               "OPEN");
         session_set_owner(s, t->id, t);
         write_body(&t->up, s, t->id);

@@ -42,7 +42,7 @@ static uint32_t open_raw(struct call *c, enum stream_class class)
     uint32_t id = 0;
 
     open.kind = STREAM_RAW;
-    check(session_open(c->pair.relay.session, &open, span_text("raw"), false,
+    check(session_open(c->pair.relay.session, 0, &open, span_text("raw"), false,
                        &id) == ERR_OK,
           "session_open failed");
     session_set_class(c->pair.relay.session, id, class);

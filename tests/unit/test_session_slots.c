@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "proto/output.h"
+#include "tests/support/bytes.h"
 #include "tests/support/pair.h"
 
 #define SECOND 1u
@@ -14,7 +16,7 @@ static int begin(void **state)
 {
     struct pair *p = calloc(1, sizeof(*p));
 
-    pair_init(p, WINDOW_FIRST);
+    pair_init(p, WINDOW_MAX);
     session_link_up(p->relay.session, SECOND, p->now_us);
     session_link_up(p->client.session, SECOND, p->now_us);
     pair_bind(p, 1);
@@ -215,19 +217,128 @@ static void test_a_stream_of_a_lost_link_queues_what_such_may(void **state)
     assert_int_equal(session_room(p->relay.session, here), UNSENT_STREAM_MAX);
 }
 
+/* One that never heard that it did may speak of the positions of before. */
+static void
+test_who_is_not_heard_since_a_new_beginning_begins_anew(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+
+    session_link_lost(relay, SECOND, p->now_us);
+    session_fence(relay, SECOND, 7, p->now_us);
+    session_slot_clear(relay, SECOND);
+    assert_int_equal(session_judge(relay, SECOND, 7, 0), CLAIM_STALE);
+    assert_int_equal(session_judge(relay, SECOND, 8, 0), CLAIM_FALSE);
+    session_link_up(relay, SECOND, p->now_us);
+    assert_false(session_is_proven(relay, SECOND));
+    assert_int_equal(session_judge(relay, SECOND, 8, 0), CLAIM_FALSE);
+    give(p, relay, SECOND, bytes_number(0, FRAME_PING, 1, 8));
+    assert_true(session_is_proven(relay, SECOND));
+    assert_int_equal(session_judge(relay, SECOND, 8, 0), CLAIM_TRUE);
+    assert_int_equal(session_judge(relay, SECOND, 8, 1), CLAIM_FALSE);
+    session_link_lost(relay, SECOND, p->now_us);
+    assert_false(session_is_proven(relay, SECOND));
+    assert_int_equal(session_judge(relay, SECOND, 8, 0), CLAIM_TRUE);
+}
+
+static void test_the_session_speaks_on_its_first_link_only(void **state)
+{
+    struct pair *p = *state;
+    struct session_event event;
+    struct span bind = bytes_frame(0, FRAME_BIND, 0, span_text("no matter"));
+    size_t used;
+
+    assert_int_equal(session_step(p->relay.session, SECOND, ++p->now_us, bind,
+                                  &used, &event),
+                     ERR_PROTOCOL);
+}
+
+static void write_frames(struct session *s, uint32_t id, unsigned count)
+{
+    while (count-- > 0) {
+        struct chunk *c = chunk_new(FRAME_PAYLOAD_MAX);
+
+        assert_non_null(c);
+        memset(chunk_tail(c), 'x', FRAME_PAYLOAD_MAX);
+        chunk_grow(c, FRAME_PAYLOAD_MAX);
+        assert_int_equal(session_write_take(s, id, c), ERR_OK);
+    }
+}
+
+/* Send on |slot| what may be sent; the bytes, of which none arrives. */
+static uint64_t pour(struct pair *p, unsigned slot)
+{
+    uint64_t sent = 0;
+    size_t len;
+
+    do {
+        len = session_output(p->relay.session, slot, p->now_us).len;
+        sent += len;
+    } while (len > 0);
+    return sent;
+}
+
+/* They share a line, but not a connection: large frames hold up nobody. */
+static void test_a_call_holds_back_bulk_of_the_other_link(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    uint32_t call = open_on(p, 0);
+    uint32_t bulk = open_on(p, SECOND);
+
+    carry(p, 0, EVENT_NONE);
+    carry(p, SECOND, EVENT_NONE);
+    session_set_class(relay, call, CLASS_INTERACTIVE);
+    session_set_class(relay, bulk, CLASS_BULK);
+    write_text(relay, call, "hello");
+    pour(p, 0);
+    assert_true(session_ahead(relay, 0) < SIZE_MAX);
+    assert_int_equal(session_ahead(relay, SECOND), SIZE_MAX);
+    write_frames(relay, bulk, 8);
+    assert_int_equal(frame_of(p, relay, SECOND).len, FRAME_MAX);
+    assert_in_range(FRAME_MAX + pour(p, SECOND), FLIGHT_FLOOR,
+                    FLIGHT_FLOOR + FRAME_MAX);
+    p->now_us += FLIGHT_URGENT_US;
+    assert_true(pour(p, SECOND) > 0);
+}
+
+/* What is not acknowledged there does not stop a call here. */
+static void test_a_full_log_of_one_link_leaves_the_other_its_share(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    uint32_t call = open_on(p, 0);
+    uint32_t bulk[] = { open_on(p, SECOND), open_on(p, SECOND) };
+
+    carry(p, 0, EVENT_NONE);
+    carry(p, SECOND, EVENT_NONE);
+    for (unsigned i = 0; output_scope(relay) == SCHED_ALL; i++) {
+        write_frames(relay, bulk[i % 2], 1);
+        pour(p, SECOND);
+    }
+    write_frames(relay, bulk[0], 1);
+    assert_int_equal(pour(p, SECOND), 0);
+    write_text(relay, call, "hello");
+    assert_int_equal(carry(p, 0, EVENT_DATA), 1);
+    session_link_lost(relay, SECOND, p->now_us);
+    write_text(relay, call, "still here");
+    assert_int_equal(carry(p, 0, EVENT_DATA), 1);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            test_a_stream_stays_on_its_own_link_both_ways, begin, end),
-        cmocka_unit_test_setup_teardown(test_opens_may_cross_on_two_links,
-                                        begin, end),
-        cmocka_unit_test_setup_teardown(
-            test_one_link_is_lost_and_the_other_goes_on, begin, end),
-        cmocka_unit_test_setup_teardown(
-            test_a_slot_that_begins_anew_takes_its_streams_along, begin, end),
-        cmocka_unit_test_setup_teardown(
-            test_a_stream_of_a_lost_link_queues_what_such_may, begin, end),
+        CASE(test_a_stream_stays_on_its_own_link_both_ways),
+        CASE(test_opens_may_cross_on_two_links),
+        CASE(test_one_link_is_lost_and_the_other_goes_on),
+        CASE(test_a_slot_that_begins_anew_takes_its_streams_along),
+        CASE(test_a_stream_of_a_lost_link_queues_what_such_may),
+        CASE(test_who_is_not_heard_since_a_new_beginning_begins_anew),
+        CASE(test_the_session_speaks_on_its_first_link_only),
+        CASE(test_a_call_holds_back_bulk_of_the_other_link),
+        CASE(test_a_full_log_of_one_link_leaves_the_other_its_share),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
