@@ -34,6 +34,8 @@ static const struct setting rows[] = {
       "show the URL as a QR code when the output is a terminal" },
     { "probe", SETTING_SWITCH, ROW(probe), 0, "true", 0, 0, NULL,
       "look whether the service listens and asks for a login" },
+    { "single-link", SETTING_SWITCH, ROW(single_link), 0, "false", 0, 0, NULL,
+      "one connection to the relay for all, no second one for downloads" },
     { "state", SETTING_TEXT, TEXT(state), "", 0, 0, "FOLDER",
       "where the machine's key and the relays are kept; by default "
       "~/.local/state/sallyport" },

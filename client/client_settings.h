@@ -27,7 +27,8 @@ struct client_settings {
     bool json;
     bool qr;
     bool probe;
-    bool sandbox; /* close the process in */
+    bool single_link; /* no second link for what is not urgent */
+    bool sandbox;     /* close the process in */
     char log[16];
     enum log_level log_level;
     size_t tunnel_count;

@@ -471,6 +471,14 @@ void local_abandon(struct local *l)
     cut(l, ERR_CLOSED);
 }
 
+bool local_is_on(const struct local *l, unsigned slot)
+{
+    struct session *s = l->world->carrier->session;
+
+    return session_has_stream(s, l->stream) &&
+           session_stream_slot(s, l->stream) == slot;
+}
+
 void local_shed(struct local *l)
 {
     cut(l, ERR_LIMIT);

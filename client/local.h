@@ -60,6 +60,9 @@ void local_writable(struct local *l);
 /* The session is gone: end without telling it. */
 void local_abandon(struct local *l);
 
+/* Whether its stream is on the link in |slot|. */
+bool local_is_on(const struct local *l, unsigned slot);
+
 /* Its stream was reset because memory is short: end as well. */
 void local_shed(struct local *l);
 

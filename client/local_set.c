@@ -82,6 +82,18 @@ void local_set_abandon(struct local_set *set)
     }
 }
 
+void local_set_abandon_slot(struct local_set *set, unsigned slot)
+{
+    struct local_set_member *next;
+
+    for (struct local_set_member *m = set->first; m != NULL; m = next) {
+        next = m->next;
+        if (local_is_on(m->local, slot)) {
+            local_abandon(m->local);
+        }
+    }
+}
+
 void local_set_shed(struct local_set *set)
 {
     struct session *s = set->carrier->session;

@@ -39,6 +39,9 @@ void local_set_remove(struct local_set *set, struct local_set_member *m);
 /* End all: the session goes (local_abandon()). */
 void local_set_abandon(struct local_set *set);
 
+/* End those whose streams are on the link in |slot|: they are over. */
+void local_set_abandon_slot(struct local_set *set, unsigned slot);
+
 /* The receive pool is short of room: end whoever has to go. */
 void local_set_shed(struct local_set *set);
 

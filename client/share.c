@@ -242,6 +242,7 @@ static int run(struct share *s, const struct relay_pin *relay)
                                 .identity = &s->identity,
                                 .tunnels = s->tunnels,
                                 .tunnel_count = s->tunnel_count,
+                                .is_single = s->settings->single_link,
                                 .on_news = on_news,
                                 .on_exchange = on_exchange,
                                 .on_quality = on_quality,

@@ -47,14 +47,11 @@ static void dial_again(struct uplink *u)
     redial_start_later(u->redial, &pace);
 }
 
-static void on_link_end(void *owner, enum link_end how, enum err error,
-                        const char *why)
+void uplink_link_over(struct uplink_session *s, enum link_end how,
+                      enum err error, const char *why)
 {
-    struct uplink_session *s = owner;
     struct uplink *u = s->uplink;
 
-    LOG(LOG_INFO, "link-down", log_text("reason", error_name(error)),
-        log_text("why", why));
     if (!uplink_session_is_newest(s)) {
         uplink_session_check_drained(u);
         return;
@@ -62,13 +59,21 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     if (!u->is_over) {
         uplink_session_tell(u, UPLINK_LOST, NULL, error, why);
     }
-    link_close(u->now->carrier.links[UPLINK_SLOT], 0);
-    u->now->carrier.links[UPLINK_SLOT] = NULL;
+    link_close(u->now->carrier.links[SLOT_EXPRESS], 0);
+    u->now->carrier.links[SLOT_EXPRESS] = NULL;
     link_quality_watch_wake(u->now->quality);
     if (how == LINK_FAILED || u->is_draining) {
         uplink_session_drop(u);
     }
     dial_again(u);
+}
+
+static void on_link_end(void *owner, enum link_end how, enum err error,
+                        const char *why)
+{
+    LOG(LOG_INFO, "link-down", log_u64("slot", SLOT_EXPRESS),
+        log_text("reason", error_name(error)), log_text("why", why));
+    uplink_link_over(owner, how, error, why);
 }
 
 /* Logged in on |conn|: the session goes on, or begins with its tunnels. */
@@ -83,9 +88,9 @@ static enum err link_up(struct uplink *u, struct conn *conn,
     enum err e = uplink_session_take(u, m);
 
     if (e == ERR_OK) {
-        u->now->carrier.links[UPLINK_SLOT] = link_open_adopt(
-            conn, u->now->carrier.session, UPLINK_SLOT, &handler);
-        e = u->now->carrier.links[UPLINK_SLOT] == NULL ? ERR_NOMEM : ERR_OK;
+        u->now->carrier.links[SLOT_EXPRESS] = link_open_adopt(
+            conn, u->now->carrier.session, SLOT_EXPRESS, &handler);
+        e = u->now->carrier.links[SLOT_EXPRESS] == NULL ? ERR_NOMEM : ERR_OK;
     }
     if (e == ERR_OK && !m->is_resumed) {
         e = uplink_session_bind(u);
@@ -94,7 +99,7 @@ static enum err link_up(struct uplink *u, struct conn *conn,
     }
     if (e == ERR_NOMEM && m->is_resumed) {
         /* The relay keeps it: there may be memory the next time. */
-        session_link_lost(u->now->carrier.session, UPLINK_SLOT,
+        session_link_lost(u->now->carrier.session, SLOT_EXPRESS,
                           u->loop->now_us);
     } else if (e != ERR_OK) {
         uplink_session_drop(u);
@@ -148,7 +153,7 @@ void uplink_leave(struct uplink *u)
 
 static bool may_login(void *owner)
 {
-    return ((struct uplink *)owner)->now->carrier.links[UPLINK_SLOT] == NULL;
+    return ((struct uplink *)owner)->now->carrier.links[SLOT_EXPRESS] == NULL;
 }
 
 /* The positions of now: an older link may have brought more since the dial. */
@@ -160,7 +165,7 @@ static void on_login(void *owner, struct login *l)
     l->limits = uplink_session_limits();
     if (u->now->carrier.session != NULL) {
         l->is_resuming = true;
-        l->received = session_received(u->now->carrier.session, UPLINK_SLOT);
+        l->received = session_received(u->now->carrier.session, SLOT_EXPRESS);
         memcpy(l->session, session_id(u->now->carrier.session), SESSION_ID_LEN);
     }
 }
@@ -195,7 +200,7 @@ static void on_look(void *owner)
         /* A stream's end counts when its last frames have been sent, of which
          * nobody tells. */
         timer_set(u->look, loop_now(u->loop) + DRAIN_LOOK_US);
-    } else if (u->now->carrier.links[UPLINK_SLOT] != NULL) {
+    } else if (u->now->carrier.links[SLOT_EXPRESS] != NULL) {
         renew(u);
     } else if (loop_now(u->loop) >= u->keep_us) {
         uplink_session_drop(u);
@@ -246,7 +251,8 @@ void uplink_drain(struct uplink *u)
     timer_set(u->drain, loop_now(u->loop) + DRAIN_CLIENT_US);
     timer_set(u->look, u->loop->now_us);
     redial_stop(u->redial);
-    if (u->now->carrier.links[UPLINK_SLOT] == NULL) {
+    bulk_link_leave(u->now);
+    if (u->now->carrier.links[SLOT_EXPRESS] == NULL) {
         /* What has no link now cannot be finished. */
         uplink_session_drop(u);
         return;
@@ -275,14 +281,14 @@ void uplink_free(struct uplink *u)
         uplink_session_free(u->left);
         u->left = next;
     }
-    if (u->now != NULL && u->now->carrier.links[UPLINK_SLOT] != NULL) {
+    if (u->now != NULL && u->now->carrier.links[SLOT_EXPRESS] != NULL) {
         /* Or the relay would keep the session for us. */
         if (session_goaway(u->now->carrier.session, ERR_SHUTDOWN,
                            span_text("the client ends")) != ERR_OK) {
-            LOG(LOG_DEBUG, "goaway-not-sent", log_u64("slot", UPLINK_SLOT));
+            LOG(LOG_DEBUG, "goaway-not-sent", log_u64("slot", SLOT_EXPRESS));
         }
-        link_close(u->now->carrier.links[UPLINK_SLOT], US_PER_S);
-        u->now->carrier.links[UPLINK_SLOT] = NULL;
+        link_close(u->now->carrier.links[SLOT_EXPRESS], US_PER_S);
+        u->now->carrier.links[SLOT_EXPRESS] = NULL;
     }
     uplink_session_free(u->now);
     assert(u->receive_pool.used == 0 && u->sent_pool.used == 0);

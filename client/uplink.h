@@ -34,6 +34,7 @@ struct uplink_options {
     const struct identity *identity;
     struct tunnel *tunnels; /* borrowed, outlive the uplink */
     size_t tunnel_count;
+    bool is_single; /* never a second link */
     void (*on_news)(void *owner, const struct uplink_news *news);
     void (*on_exchange)(void *owner, const struct local_report *report);
     /* How the link is, now and then while there are streams, and when it came

@@ -1,15 +1,15 @@
 /*
- * What uplink.c and uplink_session.c share: one object, seen from its links and
- * from its session. Nobody else includes this.
+ * What uplink.c, uplink_session.c and bulk_link.c share: one object, seen from
+ * its links and from its session. Nobody else includes this.
  */
 #ifndef CLIENT_UPLINK_PRIVATE_H
 #define CLIENT_UPLINK_PRIVATE_H
 
+#include "client/bulk_link.h"
 #include "client/redial.h"
 #include "client/uplink.h"
 #include "common/timer.h"
 
-#define UPLINK_SLOT 0u
 /* Sessions beside the newest one: a relay restarts no more often. */
 #define UPLINK_LEFT_MAX 4u
 
@@ -18,9 +18,10 @@ struct uplink_session {
     struct uplink_session *next; /* of those that were left */
     struct uplink *uplink;
     struct carrier carrier;
+    struct bulk_link bulk;
     struct local_world world;
     struct link_quality_watch *quality;
-    uint32_t resumes; /* links that went on where one was lost */
+    uint32_t resumes; /* by an express link */
 };
 
 struct uplink {
@@ -47,6 +48,11 @@ struct uplink {
 
 /* Leave the newest session, whose relay said goodbye, and dial the next. */
 void uplink_leave(struct uplink *u);
+
+/* The express link of |s| is over, or the session failed on the other. |s| may
+ * be gone after. */
+void uplink_link_over(struct uplink_session *s, enum link_end how,
+                      enum err error, const char *why);
 
 /* To the owner. */
 void uplink_session_tell(struct uplink *u, enum uplink_event event,

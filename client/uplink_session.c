@@ -59,8 +59,9 @@ void uplink_session_check_drained(struct uplink *u)
 
 static void drop(struct uplink_session *s)
 {
-    link_close(s->carrier.links[UPLINK_SLOT], 0);
-    s->carrier.links[UPLINK_SLOT] = NULL;
+    bulk_link_drop(s);
+    link_close(s->carrier.links[SLOT_EXPRESS], 0);
+    s->carrier.links[SLOT_EXPRESS] = NULL;
     local_set_abandon(&s->world.locals);
     if (s->carrier.session != NULL) {
         session_free(s->carrier.session);
@@ -102,7 +103,8 @@ struct uplink_session *uplink_session_new(struct uplink *u)
     s->world.pool = conn_pool_new(u->loop);
     s->quality = link_quality_watch_new(u->loop, &s->carrier, on_quality, s);
     if (local_set_init(&s->world.locals, u->loop) != ERR_OK ||
-        s->world.pool == NULL || s->quality == NULL) {
+        s->world.pool == NULL || s->quality == NULL ||
+        bulk_link_init(s) != ERR_OK) {
         uplink_session_free(s);
         return NULL;
     }
@@ -115,6 +117,7 @@ void uplink_session_free(struct uplink_session *s)
         return;
     }
     drop(s);
+    bulk_link_deinit(s);
     local_set_deinit(&s->world.locals);
     conn_pool_free(s->world.pool);
     link_quality_watch_free(s->quality);
@@ -129,6 +132,7 @@ enum err uplink_session_leave(struct uplink *u)
     if (fresh == NULL) {
         return ERR_NOMEM;
     }
+    bulk_link_leave(u->now);
     u->now->next = u->left;
     u->left = u->now;
     u->now = fresh;
@@ -165,6 +169,7 @@ static void on_open(struct uplink_session *s, const struct session_event *event)
     }
     local_open(&s->world, &t->local, event);
     link_quality_watch_wake(s->quality);
+    bulk_link_want(s);
 }
 
 static void on_bound(struct uplink *u, const struct session_event *event)
@@ -316,7 +321,7 @@ enum err uplink_session_take(struct uplink *u, const struct welcome *m)
 
     link_quality_watch_wake(u->now->quality);
     if (m->is_resumed) {
-        TRY(session_link_resume(s, UPLINK_SLOT, m->received, u->loop->now_us));
+        TRY(session_link_resume(s, SLOT_EXPRESS, m->received, u->loop->now_us));
         u->now->resumes++;
         return ERR_OK;
     }
@@ -328,7 +333,7 @@ enum err uplink_session_take(struct uplink *u, const struct welcome *m)
     if (u->now->carrier.session == NULL) {
         return ERR_NOMEM;
     }
-    session_link_up(u->now->carrier.session, UPLINK_SLOT, u->loop->now_us);
+    session_link_up(u->now->carrier.session, SLOT_EXPRESS, u->loop->now_us);
     return ERR_OK;
 }
 

@@ -120,6 +120,7 @@ static void on_free_later(struct flush *f)
     session_free(s->carrier.session);
     parked_deinit(s);
     link_quality_watch_free(s->quality);
+    bulk_link_deinit(s);
     free(s);
     drain_look(w);
 }
@@ -153,6 +154,7 @@ static void retire(struct client_session *s, enum err code, uint64_t linger_us)
         s->carrier.links[i] = NULL;
     }
     timer_stop(s->parked.timer);
+    timer_stop(s->bulk.timer);
     loop_flush_later(&w->loop, &s->free_later);
 }
 
@@ -184,8 +186,8 @@ static void session_lost(struct client_session *s)
         retire(s, ERR_EXPIRED, 0);
         return;
     }
-    link_close(s->carrier.links[0], 0);
-    s->carrier.links[0] = NULL;
+    link_close(s->carrier.links[SLOT_EXPRESS], 0);
+    s->carrier.links[SLOT_EXPRESS] = NULL;
     parked_begin(s, w->settings->grace_us);
     LOG(LOG_INFO, "session-parked", log_u64("session", s->number),
         log_u64("grace_s", w->settings->grace_us / US_PER_S));
@@ -239,10 +241,9 @@ static void on_link_pressure(void *owner)
     shed_relieve(owner);
 }
 
-static void on_link_end(void *owner, enum link_end how, enum err error,
-                        const char *why)
+static void link_over(struct client_session *s, unsigned slot,
+                      enum link_end how, enum err error, const char *why)
 {
-    struct client_session *s = owner;
     struct link_quality q;
     char peer[ADDRESS_TEXT_MAX];
 
@@ -250,16 +251,30 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     address_text(&s->peer, peer, sizeof(peer));
     LOG(how == LINK_LOST ? LOG_INFO : LOG_WARN,
         how == LINK_LOST ? "link-lost" : "session-failed",
-        log_u64("session", s->number), log_text("peer", peer),
-        log_text("reason", error_name(error)), log_text("why", why),
-        log_u64("rtt_ms", q.rtt_us / US_PER_MS),
+        log_u64("session", s->number), log_u64("slot", slot),
+        log_text("peer", peer), log_text("reason", error_name(error)),
+        log_text("why", why), log_u64("rtt_ms", q.rtt_us / US_PER_MS),
         log_u64("jitter_ms", q.jitter_us / US_PER_MS),
         log_u64("waiting", q.waiting_bytes));
     if (how == LINK_FAILED) {
         retire(s, error, 0);
+    } else if (slot == SLOT_BULK) {
+        bulk_link_lost(s);
     } else {
         session_lost(s);
     }
+}
+
+static void on_express_end(void *owner, enum link_end how, enum err error,
+                           const char *why)
+{
+    link_over(owner, SLOT_EXPRESS, how, error, why);
+}
+
+static void on_bulk_end(void *owner, enum link_end how, enum err error,
+                        const char *why)
+{
+    link_over(owner, SLOT_BULK, how, error, why);
 }
 
 /* The way to the client is full, or has room again. */
@@ -280,16 +295,22 @@ static void on_quality(void *owner, const struct link_quality *q)
 
 /* --- begin ---------------------------------------------------------------*/
 
-static enum err adopt(struct client_session *s, struct conn *c,
-                      const char *event)
+enum err client_session_link(struct client_session *s, unsigned slot,
+                             struct conn *c, const char *event)
 {
-    struct link_handler handler = { on_link_event, on_link_writable,
-                                    on_link_end, on_link_pressure, s };
+    struct link_handler handler = { .on_event = on_link_event,
+                                    .on_writable = on_link_writable,
+                                    .on_end = slot == SLOT_BULK
+                                                  ? on_bulk_end
+                                                  : on_express_end,
+                                    .on_pressure = on_link_pressure,
+                                    .owner = s };
     char peer[ADDRESS_TEXT_MAX];
     char key[KEY_TEXT_LEN];
 
-    s->carrier.links[0] = link_open_adopt(c, s->carrier.session, 0, &handler);
-    if (s->carrier.links[0] == NULL) {
+    s->carrier.links[slot] =
+        link_open_adopt(c, s->carrier.session, slot, &handler);
+    if (s->carrier.links[slot] == NULL) {
         return ERR_NOMEM;
     }
     address_text(&s->peer, peer, sizeof(peer));
@@ -319,7 +340,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
     s->carrier.session = session_new(&o, loop_now(&w->loop));
     s->quality = link_quality_watch_new(&w->loop, &s->carrier, on_quality, s);
     if (s->carrier.session == NULL || s->quality == NULL ||
-        parked_init(s) != ERR_OK) {
+        parked_init(s) != ERR_OK || bulk_link_init(s) != ERR_OK) {
         goto fail;
     }
     s->free_later.run = on_free_later;
@@ -327,8 +348,8 @@ enum err client_session_start(struct worker *w, struct conn *c,
     s->peer = start->address;
     s->since_s = clock_wall_s();
     s->number = ++w->next_session;
-    session_link_up(s->carrier.session, 0, w->loop.now_us);
-    if (adopt(s, c, "link-up") != ERR_OK) {
+    session_link_up(s->carrier.session, SLOT_EXPRESS, w->loop.now_us);
+    if (client_session_link(s, SLOT_EXPRESS, c, "link-up") != ERR_OK) {
         goto fail;
     }
     s->next = w->sessions;
@@ -341,6 +362,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
 fail:
     parked_deinit(s);
     link_quality_watch_free(s->quality);
+    bulk_link_deinit(s);
     session_free(s->carrier.session);
     free(s);
     return ERR_NOMEM;
@@ -363,13 +385,15 @@ void client_session_fence(struct client_session *s, uint32_t epoch,
                           const struct sockaddr_storage *peer)
 {
     s->peer = *peer;
-    if (s->carrier.links[0] != NULL) {
-        LOG(LOG_INFO, "link-fenced", log_u64("session", s->number));
-        link_close(s->carrier.links[0], 0);
-        s->carrier.links[0] = NULL;
+    if (s->carrier.links[SLOT_EXPRESS] != NULL) {
+        LOG(LOG_INFO, "link-fenced", log_u64("session", s->number),
+            log_u64("slot", SLOT_EXPRESS));
+        link_close(s->carrier.links[SLOT_EXPRESS], 0);
+        s->carrier.links[SLOT_EXPRESS] = NULL;
         parked_begin(s, s->worker->settings->grace_us);
     }
-    session_fence(s->carrier.session, 0, epoch, loop_now(&s->worker->loop));
+    session_fence(s->carrier.session, SLOT_EXPRESS, epoch,
+                  loop_now(&s->worker->loop));
 }
 
 enum err client_session_resume(struct client_session *s, struct conn *c,
@@ -377,13 +401,13 @@ enum err client_session_resume(struct client_session *s, struct conn *c,
 {
     struct session *session = s->carrier.session;
     uint64_t now_us = loop_now(&s->worker->loop);
-    enum err e = session_link_resume(session, 0, received, now_us);
+    enum err e = session_link_resume(session, SLOT_EXPRESS, received, now_us);
 
     if (e == ERR_OK) {
         s->resumes++;
-        e = adopt(s, c, "link-resumed");
+        e = client_session_link(s, SLOT_EXPRESS, c, "link-resumed");
         if (e != ERR_OK) {
-            session_link_lost(session, 0, now_us);
+            session_link_lost(session, SLOT_EXPRESS, now_us);
         }
     }
     if (e == ERR_OK) {

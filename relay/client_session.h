@@ -10,6 +10,7 @@
 #include "common/link.h"
 #include "common/link_quality.h"
 #include "proto/hostname.h"
+#include "relay/bulk_link.h"
 #include "relay/parked.h"
 
 struct exchange;
@@ -29,7 +30,8 @@ struct client_session {
     struct worker *worker;
     struct carrier carrier;
     struct flush free_later;
-    struct parked parked;
+    struct parked parked;  /* while the express link is away */
+    struct bulk_link bulk; /* the second link */
     struct link_quality_watch *quality;
     uint64_t number;      /* for the log */
     uint8_t key[KEY_LEN]; /* the client's */
@@ -39,7 +41,7 @@ struct client_session {
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
     uint64_t binds_us;          /* when its account of BINDs is empty again */
-    uint32_t resumes;           /* links that went on where one was lost */
+    uint32_t resumes;           /* by an express link */
     bool is_full;               /* as the log was told: see link_quality */
     bool is_leaving;            /* the client said GOAWAY */
     bool is_over;               /* only waits for free_later */
@@ -62,8 +64,8 @@ MUST_CHECK enum err client_session_start(struct worker *w, struct conn *c,
                                          const struct client_session_start *s);
 
 /*
- * The session |id| of the client |key|, which it may come back to; NULL: there
- * is none.
+ * The session |id| of the client |key|, which it may come back to, or join by a
+ * second link; NULL: there is none.
  */
 struct client_session *
 client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
@@ -83,6 +85,11 @@ void client_session_fence(struct client_session *s, uint32_t epoch,
  */
 MUST_CHECK enum err client_session_resume(struct client_session *s,
                                           struct conn *c, uint64_t received);
+
+/* For bulk_link: |c| is |s|'s link of |slot| from here on, which the log tells
+ * as |event|. ERR_NOMEM, and it stays the caller's. */
+MUST_CHECK enum err client_session_link(struct client_session *s, unsigned slot,
+                                        struct conn *c, const char *event);
 
 /* End |s| at once: GOAWAY with |code| and |sentence|, streams cut, names
  * freed. |s| is gone at the end of the tick. */

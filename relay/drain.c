@@ -101,7 +101,7 @@ static void tell_clients(struct worker *w)
     w->drain.stage = DRAIN_STREAMS;
     for (struct client_session *s = w->sessions; s != NULL; s = next) {
         next = s->next;
-        if (s->carrier.links[0] == NULL) {
+        if (s->carrier.links[SLOT_EXPRESS] == NULL) {
             /* Parked: its client cannot come back to us any more. */
             client_session_end(s, ERR_SHUTDOWN, goodbye);
         } else if (session_goaway(s->carrier.session, ERR_SHUTDOWN,

@@ -121,6 +121,25 @@ static enum err encode_head(const struct exchange_visitor *v,
     return wire_writer_done(w) ? ERR_OK : ERR_HEAD;
 }
 
+static bool wants_events(const struct head *h)
+{
+    static const char type[] = "text/event-stream";
+    struct span accept = head_find(h, "accept");
+
+    return accept.len >= sizeof(type) - 1 &&
+           head_same(span_of(accept.data, sizeof(type) - 1), type);
+}
+
+/* What a person waits for at every moment goes apart from what may be large,
+ * and waits for its own link; all else takes the one that is there. */
+static uint8_t slot_for(const struct exchange *x, const struct head *h)
+{
+    return x->is_upgrade || wants_events(h) ||
+                   !session_is_proven(x->session->carrier.session, SLOT_BULK)
+               ? SLOT_EXPRESS
+               : SLOT_BULK;
+}
+
 static enum err open_stream(struct exchange *x,
                             const struct exchange_visitor *v)
 {
@@ -135,10 +154,12 @@ static enum err open_stream(struct exchange *x,
     struct wire_writer w;
 
     TRY(encode_head(v, &w));
-    if (!parked_may_wait(x->session, x->tunnel, w.len)) {
+    x->slot = slot_for(x, v->head);
+    if (x->slot == SLOT_EXPRESS &&
+        !parked_may_wait(x->session, x->tunnel, w.len)) {
         return ERR_LIMIT;
     }
-    TRY(session_open(s, 0, &open, wire_written(&w), false, &x->stream));
+    TRY(session_open(s, x->slot, &open, wire_written(&w), false, &x->stream));
     session_set_owner(s, x->stream, x);
     link_quality_watch_wake(x->session->quality);
     if (x->is_upgrade) {
@@ -195,7 +216,7 @@ static void log_line(const struct exchange *x)
     }
     LOG(LOG_DEBUG, "request", log_text("host", x->host),
         log_text("what", x->line), log_u64("stream", x->stream),
-        log_u64("status", x->status),
+        log_u64("slot", x->slot), log_u64("status", x->status),
         log_u64("ms", (loop_now(&x->worker->loop) - x->since_us) / US_PER_MS),
         log_u64("in", splice_bytes_in(x->splice)),
         log_u64("out", splice_bytes_out(x->splice)));
@@ -259,7 +280,9 @@ enum err exchange_start(struct exchange *x, const struct exchange_visitor *v,
         goto fail;
     }
     enlist(x);
-    parked_wait(x->session, x);
+    if (x->slot == SLOT_EXPRESS) {
+        parked_wait(x->session, x);
+    }
     splice_set_stream(x->splice, x->stream);
     if (x->is_upgrade) {
         /* What comes before the answer belongs to nobody yet. */

@@ -39,6 +39,7 @@ struct exchange {
     uint16_t tunnel;
     uint16_t status; /* of the final head; 0 before it */
     uint8_t version; /* the visitor's */
+    uint8_t slot;    /* of the link that carries it */
     bool keeps_alive;
     bool is_head;
     bool is_upgrade;

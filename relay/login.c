@@ -155,7 +155,8 @@ static bool come_back(struct login_link *k, const struct login *l,
     if (s == NULL) {
         return false;
     }
-    switch (session_judge(s->carrier.session, 0, l->epoch, l->received)) {
+    switch (session_judge(s->carrier.session, SLOT_EXPRESS, l->epoch,
+                          l->received)) {
     case CLAIM_FALSE:
         return false;
     case CLAIM_STALE:
@@ -166,7 +167,7 @@ static bool come_back(struct login_link *k, const struct login *l,
     }
     client_session_fence(s, l->epoch, &k->peer);
     m->is_resumed = true;
-    m->received = session_received(s->carrier.session, 0);
+    m->received = session_received(s->carrier.session, SLOT_EXPRESS);
     memcpy(m->session, l->session, SESSION_ID_LEN);
     if (send_welcome(k, m, b) != ERR_OK ||
         client_session_resume(s, k->conn, l->received) != ERR_OK) {
@@ -177,12 +178,48 @@ static bool come_back(struct login_link *k, const struct login *l,
     return true;
 }
 
+/* The second link of a session that lives. */
+static void join(struct login_link *k, const struct login *l,
+                 const struct login_binding *b, struct welcome *m)
+{
+    static const struct admission_refusal gone = {
+        ERR_STALE, "there is no session that this link could join"
+    };
+    static const struct admission_refusal stale = {
+        ERR_STALE, "a newer login for this link was here already"
+    };
+    struct client_session *s =
+        client_session_resumable(k->worker, l->session, l->client_key);
+    enum session_claim claim;
+
+    if (s == NULL) {
+        deny(k, b, &gone);
+        return;
+    }
+    claim = session_judge(s->carrier.session, SLOT_BULK, l->epoch, l->received);
+    if (claim == CLAIM_STALE) {
+        deny(k, b, &stale);
+        return;
+    }
+    m->is_resumed = l->is_resuming && claim == CLAIM_TRUE;
+    bulk_link_fence(s, l->epoch, m->is_resumed);
+    m->received = session_received(s->carrier.session, SLOT_BULK);
+    memcpy(m->session, l->session, SESSION_ID_LEN);
+    if (send_welcome(k, m, b) != ERR_OK ||
+        bulk_link_take(s, k->conn, m->is_resumed, l->received) != ERR_OK) {
+        drop(k, "no memory for a second link");
+        return;
+    }
+    forget(k);
+}
+
 static void welcome(struct login_link *k, const struct login *l,
                     const struct login_binding *b)
 {
     const struct relay_settings *s = k->worker->settings;
     struct welcome m = {
         .epoch = l->epoch,
+        .slot = l->slot,
         .minor = LOGIN_MINOR,
         .limits = { .window_first = WINDOW_FIRST,
                     .streams_max = (uint32_t)s->streams_max,
@@ -197,6 +234,10 @@ static void welcome(struct login_link *k, const struct login *l,
                                           .address = k->peer,
                                           .epoch = l->epoch };
 
+    if (l->slot == SLOT_BULK) {
+        join(k, l, b, &m);
+        return;
+    }
     if (l->is_resuming && come_back(k, l, b, &m)) {
         return;
     }

@@ -82,7 +82,8 @@ static bool admin_session_at(void *owner, size_t index,
     link_quality_measure(&quality, &s->carrier);
     *out = (struct admin_session){ .id = s->number,
                                    .since_s = s->since_s,
-                                   .is_parked = s->carrier.links[0] == NULL,
+                                   .is_parked =
+                                       s->carrier.links[SLOT_EXPRESS] == NULL,
                                    .is_full = s->is_full,
                                    .exchanges = stats.opened,
                                    .rtt_us = quality.rtt_us,

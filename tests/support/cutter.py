@@ -77,6 +77,17 @@ class Cutter:
         for flow in self._close():
             flow.is_frozen = True
 
+    def cut_last(self):
+        """End the newest connection only; new ones pass."""
+        with self._lock:
+            flow = self._flows.pop()
+        flow.end()
+
+    def refuse(self):
+        """What stands stays; nothing new passes."""
+        with self._lock:
+            self._is_open = False
+
     def heal(self):
         """Let new connections through."""
         with self._lock:
