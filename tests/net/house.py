@@ -44,7 +44,9 @@ class Relay(tunnel.Relay):
 class House:
     """All of it. Names are shared by one client, in one session."""
 
-    def __init__(self, programs, folder, names=("voice", "bulk"), settings=()):
+    def __init__(self, programs, folder, names=("voice", "bulk"), settings=(),
+                 options=()):
+        """|settings| are the relay's, |options| the client's."""
         self.programs = programs
         self.folder = folder
         self.line = netns.Line(os.path.join(programs, "net_link"), folder)
@@ -53,6 +55,7 @@ class House:
         self.ports = {name: children.free_port() for name in names}
         self.client = self.machine("machine")
         self.client.login()
+        self.options = options
         self.urls = None
         self._runs = 0
 
@@ -68,7 +71,7 @@ class House:
         client.configure("probe: false", tunnels={
             name: {"target": f"127.0.0.1:{port}", "name": name}
             for name, port in self.ports.items()})
-        client.start("start")
+        client.start("start", *self.options)
         events = client.child.wait_for(
             "a URL for each", lambda: len(client.events("url"))
             == len(self.ports) and client.events("url"), tunnel.START_S)
