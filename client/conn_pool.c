@@ -44,8 +44,10 @@ static void drop(struct idle *i)
 
 static void set_timer(struct conn_pool *p)
 {
-    timer_set(p->timer,
-              p->list.next == &p->list ? UINT64_MAX : p->list.next->expires_us);
+    const struct idle *first = p->list.next;
+
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): unlinked by neighbours */
+    timer_set(p->timer, first == &p->list ? UINT64_MAX : first->expires_us);
 }
 
 static void on_timer(void *owner)

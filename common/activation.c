@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +14,9 @@
 
 #define FIRST_FD 3
 
-static enum err wrong(struct activation *a, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static enum err wrong(struct activation *a, const char *format, ...)
+static enum err wrong(struct activation *a, int fd, const char *why)
 {
-    va_list args;
-
-    va_start(args, format);
-    (void)vsnprintf(a->why, sizeof(a->why), format, args);
-    va_end(args);
+    (void)snprintf(a->why, sizeof(a->why), "descriptor %d %s", fd, why);
     return ERR_SETTINGS;
 }
 
@@ -66,24 +58,23 @@ static enum err check(struct activation *a, struct activation_socket *s)
     int flags = fcntl(s->fd, F_GETFD);
 
     if (flags < 0 || fcntl(s->fd, F_SETFD, flags | FD_CLOEXEC) != 0) {
-        return wrong(a, "descriptor %d is not open", s->fd);
+        return wrong(a, s->fd, "is not open");
     }
     if (!has_option(s->fd, SOL_SOCKET, SO_TYPE, SOCK_STREAM) ||
         !has_option(s->fd, SOL_SOCKET, SO_ACCEPTCONN, 1)) {
-        return wrong(a,
-                     "descriptor %d is no listening stream socket (a socket "
-                     "unit needs ListenStream= and Accept=no)",
-                     s->fd);
+        return wrong(a, s->fd,
+                     "is no listening stream socket (a socket unit needs "
+                     "ListenStream= and Accept=no)");
     }
     if (getsockname(s->fd, (struct sockaddr *)&s->at, &size) != 0 ||
         (s->at.ss_family != AF_INET && s->at.ss_family != AF_INET6)) {
-        return wrong(a, "descriptor %d is no socket of IPv4 or IPv6", s->fd);
+        return wrong(a, s->fd, "is no socket of IPv4 or IPv6");
     }
     s->is_dual = s->at.ss_family == AF_INET6 &&
                  has_option(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     flags = fcntl(s->fd, F_GETFL);
     if (flags < 0 || fcntl(s->fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-        return wrong(a, "descriptor %d: %s", s->fd, strerror(errno));
+        return wrong(a, s->fd, "cannot be made non-blocking");
     }
     return ERR_OK;
 }
@@ -93,8 +84,10 @@ static enum err take(struct activation *a, const char *fds, const char *names)
     long count = number(fds, ACTIVATION_SOCKETS_MAX);
 
     if (count < 0) {
-        return wrong(a, "LISTEN_FDS=%.20s: it must be a number up to %u", fds,
-                     ACTIVATION_SOCKETS_MAX);
+        (void)snprintf(a->why, sizeof(a->why),
+                       "LISTEN_FDS=%.20s: it must be a number up to %u", fds,
+                       ACTIVATION_SOCKETS_MAX);
+        return ERR_SETTINGS;
     }
     for (long i = 0; i < count; i++) {
         struct activation_socket *s = &a->sockets[i];

@@ -171,6 +171,7 @@ static unsigned percent(const struct call *c)
 {
     uint64_t len_us = c->pair.now_us - c->began_us;
 
+    check(len_us > 0, "nothing was talked");
     return (unsigned)(c->uploaded * 100 * US_PER_S /
                       (c->line.bytes_per_s * len_us));
 }
