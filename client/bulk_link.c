@@ -91,6 +91,7 @@ static enum err link_up(struct uplink_session *s, struct conn *conn,
     }
     if (m->is_resumed) {
         TRY(session_link_resume(session, SLOT_BULK, m->received, now_us));
+        s->resumes++;
     } else {
         begin_anew(s);
         session_link_up(session, SLOT_BULK, now_us);

@@ -89,6 +89,7 @@ enum err bulk_link_take(struct client_session *s, struct conn *c,
 
     if (is_resumed) {
         e = session_link_resume(session, SLOT_BULK, received, now_us);
+        s->resumes += e == ERR_OK ? 1 : 0;
     } else {
         session_link_up(session, SLOT_BULK, now_us);
     }
