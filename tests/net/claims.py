@@ -129,9 +129,9 @@ def check_whole(tally, house):
     for name in ("100/50", "100/50 1%"):
         house.use(houses.LINKS[name])
         url = house.urls["files"]
-        got = curl_sha(f"{url}/download?bytes={BODY}", house.relay.ca)
+        got = curl_sha(f"{url}/download?bytes={BODY}", house.ca)
         tally.check(f"a download over {name} is what was sent", got == right)
-        said = json.loads(tunnel.curl(f"{url}/upload", house.relay.ca, "-T",
+        said = json.loads(tunnel.curl(f"{url}/upload", house.ca, "-T",
                                       path, "-H", "Expect:"))
         tally.check(f"an upload over {name} is what was sent",
                     said == {"bytes": BODY, "sha256": right})
@@ -161,7 +161,7 @@ class Stopped:
 
     def __init__(self, house):
         url = house.urls["small"]
-        self.visitor = tunnel.Visitor(url, house.relay.ca, START_S)
+        self.visitor = tunnel.Visitor(url, house.ca, START_S)
         self.visitor.connect()
         self.visitor.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                      64 * 1024)
@@ -172,19 +172,18 @@ class Stopped:
         self.visitor.close()
 
 
-def resident(child):
+def resident(pid):
     """Its memory, in bytes."""
-    with open(f"/proc/{child.process.pid}/statm", encoding="ascii") as statm:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def others(house, seconds):
     """The other visitors' requests a second, and p99 in ms."""
-    host = house.urls["small"].split("//")[1].split(":")[0]
     done = subprocess.run(
         [os.path.join(house.programs, "..", "bench", "bench_probe"),
-         "127.0.0.1", str(house.relay.port), host, "get", "1024", str(OTHERS),
-         str(seconds)], capture_output=True, text=True, check=True,
+         *house.door("small"), "get", "1024", str(OTHERS), str(seconds)],
+        capture_output=True, text=True, check=True,
         timeout=seconds + START_S)
     said = json.loads(done.stdout)
     if said["failed"]:
@@ -194,9 +193,9 @@ def others(house, seconds):
 
 def blocks(house, order, seconds, kept, grown):
     """Blocks with and without the one that stops: (rate, p99) of each into
-    |kept|, and by how much relay and client grew at the most."""
-    programs = house.relay.child, house.client.child
-    before = [resident(child) for child in programs]
+    |kept|, and by how much each of house.pids() grew at the most."""
+    pids = house.pids()
+    before = [resident(pid) for pid in pids]
     stopped = None
     for letter in order:
         if letter == "B" and stopped is None:
@@ -206,25 +205,24 @@ def blocks(house, order, seconds, kept, grown):
             stopped.close()
             stopped = None
         kept[letter].append(others(house, seconds))
-        for i, child in enumerate(programs):
-            grown[i] = max(grown[i], resident(child) - before[i])
+        for i, pid in enumerate(pids):
+            grown[i] = max(grown[i], resident(pid) - before[i])
     if stopped is not None:
         stopped.close()
 
 
 def serve_small(house):
     """The service of the others and of the one that stops."""
-    service = near_service(house, "small", [
+    return near_service(house, "small", [
         os.path.join(house.programs, "..", "bench", "bench_service"),
         str(house.ports["small"])])
-    others(house, 1)  # what is allocated at first is no growth
-    return service
 
 
 def check_stopped(tally, house):
     """99 visitors beside one that has stopped reading."""
     house.use(houses.LINKS["100/50"])
     service = serve_small(house)
+    others(house, 1)  # what is allocated at first is no growth
     kept, grown = {"A": [], "B": []}, [0, 0]
     for _ in range(STOPPED_TRIES):
         with houses.preferred(house, [service]):

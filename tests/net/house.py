@@ -1,4 +1,7 @@
-"""A relay in `far`, a client and its services in `near`, a line between."""
+"""Services in `near`, who asks for them in `far`, a line and a tunnel between.
+
+Ours is a House. Others are told how to be one in tests/bench/abroad.py.
+"""
 
 import collections
 import json
@@ -41,23 +44,83 @@ class Relay(tunnel.Relay):
     LISTEN, INVITE = "0.0.0.0", netns.FAR
 
 
-class House:
-    """All of it. Names are shared by one client, in one session."""
+class Tunnelled:
+    """
+    A tunnel over a line: names with the ports of their services, the URL that
+    each has in far, the authority that visitors trust.
+    """
+
+    def __init__(self, programs, folder, line, ports):
+        self.programs = programs
+        self.folder = folder
+        self.line = line
+        self.ports = ports
+        self.urls = None
+        self.ca = None
+        self._runs = 0
+
+    def bend(self, link):
+        """Have the line be as |link| says, both ways."""
+        self.line.set(rate=int(link.rate * 1e6), delay=int(link.delay * 1e3),
+                      queue=int(link.queue * 1e3), loss=int(link.loss * 1e4))
+
+    def door(self, name):
+        """Where visitors find a name: words for our probes."""
+        parts = urllib.parse.urlsplit(self.urls[name])
+        return ["127.0.0.1", str(parts.port), parts.hostname]
+
+    def use(self, link):
+        """Serve all names over a line like |link|; anew: TCP would believe
+        for seconds in the round trip it had."""
+        raise NotImplementedError
+
+    def rest(self):
+        """Nothing of it is on the line until it is used again."""
+        raise NotImplementedError
+
+    def pids(self):
+        """Of those whose speed counts."""
+        raise NotImplementedError
+
+    def _probe(self, program, name, is_direct, words):
+        """Start one of our probes."""
+        self._runs += 1
+        port = str(self.ports[name])
+        where = ([self.line.address, port, "-"] if is_direct
+                 else self.door(name))
+        return children.Child(
+            f"{program}-{self._runs}",
+            [os.path.join(self.programs, program), self.line.network, port,
+             *where, *words], self.folder)
+
+    def bulk(self, way, seconds, is_direct=False, name="bulk"):
+        """Start a transfer: `get` or `put`; one for each name at a time."""
+        congestion = [CONGESTION] if is_direct else []
+        return self._probe("net_bulk", name, is_direct,
+                           [way, str(seconds), *congestion])
+
+    def call(self, seconds, is_direct=False, frames=()):
+        """Start a call; |frames|: least and most bytes, ms between."""
+        return self._probe("net_voice", "voice", is_direct,
+                           [str(seconds), *map(str, frames)])
+
+
+class House(Tunnelled):
+    """Our tunnel. Names are shared by one client, in one session."""
 
     def __init__(self, programs, folder, names=("voice", "bulk"), settings=(),
                  options=()):
         """|settings| are the relay's, |options| the client's."""
-        self.programs = programs
-        self.folder = folder
-        self.line = netns.Line(os.path.join(programs, "net_link"), folder)
+        super().__init__(
+            programs, folder,
+            netns.Line(os.path.join(programs, "net_link"), folder),
+            {name: children.free_port() for name in names})
         self.relay = Relay(folder, settings)
         self.relay.start()
-        self.ports = {name: children.free_port() for name in names}
+        self.ca = self.relay.ca
         self.client = self.machine("machine")
         self.client.login()
         self.options = options
-        self.urls = None
-        self._runs = 0
 
     def machine(self, name):
         """One more machine in near."""
@@ -80,44 +143,18 @@ class House:
                 for name in self.ports}
 
     def use(self, link):
-        """
-        Have the line be as |link| says, both ways, and share all names over
-        it; anew: TCP would believe for seconds in the round trip it had.
-        """
-        self.client.stop()
-        self.line.set(rate=int(link.rate * 1e6), delay=int(link.delay * 1e3),
-                      queue=int(link.queue * 1e3), loss=int(link.loss * 1e4))
+        """Share all names over it."""
+        self.rest()
+        self.bend(link)
         self.urls = self.share(self.client)
 
+    def rest(self):
+        """The client ends."""
+        self.client.stop()
+
     def pids(self):
-        """Of those whose speed counts."""
+        """Relay and client."""
         return [self.relay.child.process.pid, self.client.child.process.pid]
-
-    def _probe(self, program, name, is_direct, words):
-        """Start one of our probes."""
-        self._runs += 1
-        port = self.ports[name]
-        where = [self.line.network, str(port)]
-        if is_direct:
-            where += [self.line.address, str(port), "-"]
-        else:
-            host = urllib.parse.urlsplit(self.urls[name]).hostname
-            where += ["127.0.0.1", str(self.relay.port), host]
-        return children.Child(
-            f"{program}-{self._runs}",
-            [os.path.join(self.programs, program), *where, *words],
-            self.folder)
-
-    def bulk(self, way, seconds, is_direct=False):
-        """Start a transfer: `get` or `put`."""
-        congestion = [CONGESTION] if is_direct else []
-        return self._probe("net_bulk", "bulk", is_direct,
-                           [way, str(seconds), *congestion])
-
-    def call(self, seconds, is_direct=False, frames=()):
-        """Start a call; |frames|: least and most bytes, ms between."""
-        return self._probe("net_voice", "voice", is_direct,
-                           [str(seconds), *map(str, frames)])
 
     def told(self):
         """The last that relay and client have told."""
@@ -126,7 +163,7 @@ class House:
 
     def stop(self):
         """End everything."""
-        self.client.stop()
+        self.rest()
         self.relay.stop()
         self.line.stop()
 

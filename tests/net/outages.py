@@ -10,7 +10,6 @@ import threading
 import time
 import urllib.parse
 
-import calm
 import house as houses
 import traffic
 import tunnel
@@ -60,7 +59,7 @@ def long_change(house):
 
 def outage(house, happens, kinds=()):
     """Traffic of some kinds, or all, while something |happens|; its report."""
-    visitors = traffic.start(house.folder, house.urls["files"], house.relay.ca,
+    visitors = traffic.start(house.folder, house.urls["files"], house.ca,
                              TALK_S, BODY, kinds)
     try:
         with houses.preferred(house, [visitors]):
@@ -72,10 +71,10 @@ def outage(house, happens, kinds=()):
     return traffic.told(visitors)
 
 
-def get(url, relay, seconds):
+def get(url, ca, seconds):
     """The status that a visitor gets; 0: none."""
     parts = urllib.parse.urlsplit(url)
-    visitor = tunnel.Visitor(url, relay.ca, seconds)
+    visitor = tunnel.Visitor(url, ca, seconds)
     try:
         visitor.request("GET", "/status", headers={"Host": parts.netloc})
         return visitor.getresponse().status
@@ -88,7 +87,7 @@ def get(url, relay, seconds):
 def knock(house, is_over, served, clock):
     """Visitors, one each tenth of a second; when one was served first."""
     def one():
-        if get(house.urls["files"], house.relay, START_S) == 200:
+        if get(house.urls["files"], house.ca, START_S) == 200:
             served.append(clock())
 
     threads = []
@@ -100,11 +99,28 @@ def knock(house, is_over, served, clock):
         thread.join(2 * START_S)
 
 
+def served_after(house, begun, clock, seconds):
+    """
+    How long after |begun| somebody who knocks from now on is served; None: not
+    within some seconds. By |clock|.
+    """
+    is_over, served = threading.Event(), []
+    knocking = threading.Thread(target=knock, daemon=True,
+                                args=(house, is_over, served, clock))
+    knocking.start()
+    end = clock() + seconds
+    while not served and clock() < end:
+        time.sleep(0.01)
+    is_over.set()
+    knocking.join(3 * START_S)
+    return served[0] - begun if served else None
+
+
 def gone(house, clock):
     """
     The client goes without a word, and another with its key comes some
-    seconds later; how long after its start it serves somebody who knocks, by
-    |clock|; None: it does not.
+    seconds later; how long after its start it serves somebody, by |clock|;
+    None: it does not.
     """
     line = house.line
     line.cut()
@@ -112,15 +128,6 @@ def gone(house, clock):
     line.move()
     line.mend()
     time.sleep(AWAY_S)
-    is_over, served = threading.Event(), []
     begun = clock()
     house.client.start("start")
-    knocking = threading.Thread(target=knock, daemon=True,
-                                args=(house, is_over, served, clock))
-    knocking.start()
-    end = calm.now() + START_S
-    while not served and calm.now() < end:
-        time.sleep(0.01)
-    is_over.set()
-    knocking.join(3 * START_S)
-    return served[0] - begun if served else None
+    return served_after(house, begun, clock, START_S)
