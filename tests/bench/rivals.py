@@ -26,10 +26,14 @@ PROGRAMS = {"frp": ("frps", "frpc"), "rathole": ("rathole",),
             "chisel": ("chisel",)}
 ORDER = ("ssh", "frp", "rathole", "chisel")
 
-# Of every rival: the port that haproxy sends to, and its programs' ids.
-Rival = collections.namedtuple("Rival", "port pids")
-# What all get: a folder, the service's port, the certificate all use.
-Place = collections.namedtuple("Place", "folder service cert key name")
+# Of every rival: the ports that haproxy sends to, by name, and its programs'
+# ids.
+Rival = collections.namedtuple("Rival", "ports pids")
+# What all get: a folder, the services' ports by name, the certificate all use;
+# the address at which the two meet, and the words that start a program beside
+# the services when they are in another network.
+Place = collections.namedtuple("Place", "folder services cert key name at near",
+                               defaults=("127.0.0.1", ()))
 
 
 class Absent(Exception):
@@ -46,11 +50,10 @@ def listens(port):
                    for line in table)
 
 
-def start(name, argv, folder, port=None, env=None):
-    """A child, once someone listens on |port|."""
+def start(name, argv, folder, ports, env=None):
+    """A child, once someone listens on each of |ports|."""
     child = children.Child(name, argv, folder, env=env)
-    if port:
-        child.wait_for("open port", lambda: listens(port), START_S)
+    child.wait_for("open port", lambda: all(map(listens, ports)), START_S)
     return child
 
 
@@ -62,11 +65,24 @@ def write(folder, name, lines):
     return path
 
 
-def find(name, given):
+def given(words, names, on_error):
+    """--peer NAME=PATH for some names, as a map; on_error(what is wrong)."""
+    found = dict(word.split("=", 1) for word in words if "=" in word)
+    if len(found) != len(words) or set(found) - set(names):
+        on_error("--peer NAME=PATH, NAME is " + ", ".join(names))
+    return found
+
+
+def behind_of(place):
+    """A port for each service, for haproxy to send to."""
+    return {name: children.free_port() for name in place.services}
+
+
+def find(name, paths):
     """The programs of a rival, from --peer or the cache."""
     wanted = PROGRAMS[name]
-    if name in given:
-        folder = given[name]
+    if name in paths:
+        folder = paths[name]
         if not os.path.isdir(folder):
             folder = os.path.dirname(os.path.abspath(folder))
         folders = [folder]
@@ -83,13 +99,13 @@ def find(name, given):
                  f"or --peer {name}=FOLDER")
 
 
-def version(name, given):
+def version(name, paths):
     """What a rival says of itself."""
     if name == "ssh":
         said = subprocess.run(["ssh", "-V"], capture_output=True, text=True,
                               check=False, timeout=START_S)
         return said.stderr.strip()
-    path = find(name, given)[0]
+    path = find(name, paths)[0]
     words = {"frp": ["-v"], "rathole": ["--version"],
              "chisel": ["--version"]}[name]
     said = subprocess.run([path, *words], capture_output=True, text=True,
@@ -113,65 +129,68 @@ def unprivileged(folder):
             "--clear-groups"], user.pw_name
 
 
-def start_ssh(place, _given):
+def start_ssh(place, _paths):
     """sshd and `ssh -R` with keys of their own, both unprivileged."""
     sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if not sshd or not shutil.which("ssh"):
         raise Absent("no sshd and ssh here (tests/bench/deps)")
     folder = os.path.join(place.folder, "ssh")
     os.makedirs(folder)
-    port, behind = children.free_port(), children.free_port()
+    port, behind = children.free_port(), behind_of(place)
     for key in ("host", "user"):
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
              os.path.join(folder, key)], check=True, timeout=START_S)
     config = write(folder, "sshd_config", [
-        f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {folder}/host",
+        f"Port {port}", f"ListenAddress {place.at}", f"HostKey {folder}/host",
         "PidFile none", "UsePAM no", "StrictModes no",
         f"AuthorizedKeysFile {folder}/user.pub", "PasswordAuthentication no"])
     words, user = unprivileged(folder)
     daemon = start("sshd", [*words, sshd, "-D", "-e", "-f", config],
-                   place.folder, port)
+                   place.folder, [port])
+    ways = [word for name, to in place.services.items()
+            for word in ("-R", f"127.0.0.1:{behind[name]}:127.0.0.1:{to}")]
     client = start("ssh", [
-        *words, "ssh", "-F", "none", "-N", "-p", str(port), "-l", user,
-        "-i", f"{folder}/user", "-c", "aes128-gcm@openssh.com",
+        *place.near, *words, "ssh", "-F", "none", "-N", "-p", str(port),
+        "-l", user, "-i", f"{folder}/user", "-c", "aes128-gcm@openssh.com",
         "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-        "-o", "ExitOnForwardFailure=yes",
-        "-R", f"127.0.0.1:{behind}:127.0.0.1:{place.service}", "127.0.0.1"],
-        place.folder, behind)
+        "-o", "ExitOnForwardFailure=yes", *ways, place.at],
+        place.folder, behind.values())
     pids = {"ssh": client.process.pid}
     for i, pid in enumerate(sorted(children.descendants(daemon.process.pid))):
         pids["sshd" if i == 0 else f"sshd {i}"] = pid
     return Rival(behind, pids)
 
 
-def start_frp(place, given):
+def start_frp(place, paths):
     """frps and frpc, type tcp, TLS verified, tcpMux: frp's defaults."""
-    frps, frpc = find("frp", given)
-    port, behind = children.free_port(), children.free_port()
+    frps, frpc = find("frp", paths)
+    port, behind = children.free_port(), behind_of(place)
     server = write(place.folder, "frps.toml", [
-        'bindAddr = "127.0.0.1"', f"bindPort = {port}",
+        f'bindAddr = "{place.at}"', f"bindPort = {port}",
         'proxyBindAddr = "127.0.0.1"', 'log.level = "warn"',
         f'auth.token = "{TOKEN}"', "transport.tls.force = true",
         f'transport.tls.certFile = "{place.cert}"',
         f'transport.tls.keyFile = "{place.key}"'])
     client = write(place.folder, "frpc.toml", [
-        'serverAddr = "127.0.0.1"', f"serverPort = {port}",
+        f'serverAddr = "{place.at}"', f"serverPort = {port}",
         'log.level = "warn"', f'auth.token = "{TOKEN}"',
         f'transport.tls.trustedCaFile = "{place.cert}"',
         f'transport.tls.serverName = "{place.name}"',
-        "[[proxies]]", 'name = "bench"', 'type = "tcp"',
-        'localIP = "127.0.0.1"', f"localPort = {place.service}",
-        f"remotePort = {behind}"])
-    near = start("frps", [frps, "-c", server], place.folder, port)
-    far = start("frpc", [frpc, "-c", client], place.folder, behind)
-    return Rival(behind, {"frps": near.process.pid, "frpc": far.process.pid})
+        *(line for name, to in place.services.items() for line in (
+            "[[proxies]]", f'name = "{name}"', 'type = "tcp"',
+            'localIP = "127.0.0.1"', f"localPort = {to}",
+            f"remotePort = {behind[name]}"))])
+    far = start("frps", [frps, "-c", server], place.folder, [port])
+    near = start("frpc", [*place.near, frpc, "-c", client], place.folder,
+                 behind.values())
+    return Rival(behind, {"frps": far.process.pid, "frpc": near.process.pid})
 
 
-def tell_cipher(name, port):
+def tell_cipher(name, at, port):
     """Say so when it is not the one that all others have."""
     said = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{port}"],
+        ["openssl", "s_client", "-connect", f"{at}:{port}"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=START_S).stdout
     found = re.search(r"Cipher is (\S+)", said)
@@ -180,56 +199,58 @@ def tell_cipher(name, port):
               f"{found.group(1) if found else 'unknown'}", flush=True)
 
 
-def start_rathole(place, given):
+def start_rathole(place, paths):
     """rathole with its TLS; its OpenSSL is told which cipher."""
-    program = find("rathole", given)[0]
-    port, behind = children.free_port(), children.free_port()
+    program = find("rathole", paths)[0]
+    port, behind = children.free_port(), behind_of(place)
     subprocess.run(
         ["openssl", "pkcs12", "-export", "-in", place.cert, "-inkey",
          place.key, "-out", f"{place.folder}/rathole.p12", "-passout",
          "pass:bench"], check=True, capture_output=True, timeout=START_S)
     common = [f'default_token = "{TOKEN}"']
     server = write(place.folder, "rathole-server.toml", [
-        "[server]", f'bind_addr = "127.0.0.1:{port}"', *common,
+        "[server]", f'bind_addr = "{place.at}:{port}"', *common,
         "[server.transport]", 'type = "tls"', "[server.transport.tcp]",
         "nodelay = true", "[server.transport.tls]",
         f'pkcs12 = "{place.folder}/rathole.p12"', 'pkcs12_password = "bench"',
-        "[server.services.bench]", f'bind_addr = "127.0.0.1:{behind}"'])
+        *(line for name, to in behind.items() for line in (
+            f"[server.services.{name}]", f'bind_addr = "127.0.0.1:{to}"'))])
     client = write(place.folder, "rathole-client.toml", [
-        "[client]", f'remote_addr = "127.0.0.1:{port}"', *common,
+        "[client]", f'remote_addr = "{place.at}:{port}"', *common,
         "[client.transport]", 'type = "tls"', "[client.transport.tcp]",
         "nodelay = true", "[client.transport.tls]",
         f'trusted_root = "{place.cert}"', f'hostname = "{place.name}"',
-        "[client.services.bench]",
-        f'local_addr = "127.0.0.1:{place.service}"'])
+        *(line for name, to in place.services.items() for line in (
+            f"[client.services.{name}]", f'local_addr = "127.0.0.1:{to}"'))])
     env = dict(os.environ, LD_PRELOAD=CIPHER, RUST_LOG="warn")
-    near = start("rathole-server", [program, "--server", server],
-                 place.folder, port, env)
-    far = start("rathole-client", [program, "--client", client],
-                place.folder, behind, env)
-    tell_cipher("rathole", port)
-    return Rival(behind, {"rathole-server": near.process.pid,
-                          "rathole-client": far.process.pid})
+    far = start("rathole-server", [program, "--server", server],
+                place.folder, [port], env)
+    near = start("rathole-client", [*place.near, program, "--client", client],
+                 place.folder, behind.values(), env)
+    tell_cipher("rathole", place.at, port)
+    return Rival(behind, {"rathole-server": far.process.pid,
+                          "rathole-client": near.process.pid})
 
 
-def start_chisel(place, given):
+def start_chisel(place, paths):
     """chisel, a reverse tunnel by its SSH, the server's key checked."""
-    program = find("chisel", given)[0]
-    port, behind = children.free_port(), children.free_port()
+    program = find("chisel", paths)[0]
+    port, behind = children.free_port(), behind_of(place)
     folder = place.folder
-    near = start("chisel-server", [
-        program, "server", "--host", "127.0.0.1", "--port", str(port),
-        "--reverse", "--auth", f"bench:{TOKEN}"], folder, port)
-    print_of = near.wait_for(
+    far = start("chisel-server", [
+        program, "server", "--host", place.at, "--port", str(port),
+        "--reverse", "--auth", f"bench:{TOKEN}"], folder, [port])
+    print_of = far.wait_for(
         "fingerprint",
         lambda: re.search(r"Fingerprint (\S+)",
-                          near.output() + near.errors()), START_S).group(1)
-    far = start("chisel-client", [
-        program, "client", "--auth", f"bench:{TOKEN}", "--fingerprint",
-        print_of, f"http://127.0.0.1:{port}",
-        f"R:127.0.0.1:{behind}:127.0.0.1:{place.service}"], folder, behind)
-    return Rival(behind, {"chisel-server": near.process.pid,
-                          "chisel-client": far.process.pid})
+                          far.output() + far.errors()), START_S).group(1)
+    near = start("chisel-client", [
+        *place.near, program, "client", "--auth", f"bench:{TOKEN}",
+        "--fingerprint", print_of, f"http://{place.at}:{port}",
+        *(f"R:127.0.0.1:{behind[name]}:127.0.0.1:{to}"
+          for name, to in place.services.items())], folder, behind.values())
+    return Rival(behind, {"chisel-server": far.process.pid,
+                          "chisel-client": near.process.pid})
 
 
 START = {"ssh": start_ssh, "frp": start_frp, "rathole": start_rathole,

@@ -9,6 +9,7 @@ import collections
 import os
 import shutil
 import subprocess
+import sys
 import urllib.parse
 
 import children
@@ -41,6 +42,18 @@ def leave_out(what, why):
         print(f"left out: {what}: {why}", flush=True)
 
 
+def build(*names):
+    """What is measured, and what measures, of the release preset."""
+    for words in (["cmake", "--preset", "release"],
+                  ["cmake", "--build", "--preset", "release", "--target",
+                   *names]):
+        done = subprocess.run(words, cwd=tunnel.ROOT, check=False, text=True,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(words)} failed:\n{done.stdout[-2000:]}")
+
+
 def haproxy_program():
     """Its path, or None."""
     return shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin:/usr/bin")
@@ -64,7 +77,7 @@ def certificate(folder):
 
 
 def start_haproxy(folder, label, fronts, pem):
-    """One haproxy for |fronts|: (name, port, port behind); its id."""
+    """One haproxy for |fronts|: (name, port, port behind)."""
     lines = list(HAPROXY_DEFAULTS)
     for name, port, behind in fronts:
         lines += [f"listen {name}",
@@ -72,7 +85,7 @@ def start_haproxy(folder, label, fronts, pem):
                   f"  server s 127.0.0.1:{behind}"]
     config = rivals.write(folder, label + ".cfg", lines)
     return rivals.start(label, [haproxy_program(), "-db", "-f", config],
-                        folder, fronts[0][1]).process.pid
+                        folder, [port for _, port, _ in fronts])
 
 
 def start_ours(folder, service):
@@ -108,7 +121,7 @@ def start(folder, names, given, is_shared):
     os.chmod(folder, 0o711)
     service = children.free_port()
     rivals.start("service", [os.path.join(BIN, "bench_service"),
-                             str(service)], folder, service)
+                             str(service)], folder, [service])
     targets = {DIRECT: Target(DIRECT, service, "-", {}),
                OURS: start_ours(folder, service)}
     if not haproxy_program():
@@ -116,16 +129,18 @@ def start(folder, names, given, is_shared):
                   "no haproxy here (tests/bench/deps)")
         return targets
     cert, key, both = certificate(folder)
-    place = rivals.Place(folder, service, cert, key, NAME)
-    behind = {BASE: rivals.Rival(service, {}),
+    place = rivals.Place(folder, {"bench": service}, cert, key, NAME)
+    behind = {BASE: rivals.Rival({"bench": service}, {}),
               **start_rivals(place, names, given)}
-    fronts = [(n, children.free_port(), b.port) for n, b in behind.items()]
+    fronts = [(n, children.free_port(), b.ports["bench"])
+              for n, b in behind.items()]
     if is_shared:
-        pid = start_haproxy(folder, "haproxy", fronts, both)
+        pid = start_haproxy(folder, "haproxy", fronts, both).process.pid
     for front in fronts:
         name = front[0]
         if not is_shared:
-            pid = start_haproxy(folder, f"haproxy-{name}", [front], both)
+            pid = start_haproxy(folder, f"haproxy-{name}", [front],
+                                both).process.pid
         targets[name] = Target(name, front[1], NAME,
                                {"haproxy": pid, **behind[name].pids})
     return targets
