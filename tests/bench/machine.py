@@ -80,5 +80,8 @@ def describe(compiler, names, given):
                 found[name] = rivals.version(name, given)
         except (rivals.Absent, OSError, subprocess.SubprocessError):
             found[name] = "not here"
+    if targets.BEFORE in given:
+        found[targets.BEFORE] = said(os.path.join(
+            given[targets.BEFORE], "sallyport"), "version")
     found["load average before"] = load_average()
     return found

@@ -39,6 +39,11 @@ AHEAD = [
     ("1 KB, 1 connection, p50", "1 KB c=1", "p50_us", "<="),
     ("1 KB, 32 connections, rate", "1 KB c=32", "rate", ">="),
 ]
+# A build of before, where one is given: no slower.
+BEFORE = "before"
+BEFORE_LEAST = 0.95
+BEFORE_LOADS = ["download", "download x4", "upload", "upload x4", "1 KB c=1",
+                "1 KB c=32"]
 MEMORY = [
     ("idle visitor, relay", "idle", "relay", 8),
     ("idle WebSocket, relay", "socket", "relay", 12),
@@ -80,6 +85,11 @@ def targets_of(rounds, memory):
                 f"{title} / {rival}", sign, 1.0, figures.ratio(
                     rounds[load], measure, OURS, rival)
                 if load in rounds else None))
+    for load in BEFORE_LOADS:
+        ratio = figures.ratio(rounds.get(load, ()), "rate", OURS, BEFORE)
+        if ratio:
+            found.append(line_of(f"{load} / {BEFORE}", ">=", BEFORE_LEAST,
+                                 ratio))
     return found
 
 

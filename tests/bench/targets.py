@@ -6,6 +6,7 @@ out, and the reason printed once.
 """
 
 import collections
+import contextlib
 import os
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ BIN = os.path.join(tunnel.ROOT, "build", "release", "tests", "bench")
 RELAY_SETTINGS = ("address-rate: 100000", "address-burst: 100000",
                   "address-connections: 100000", "address-handshakes: 10000")
 OURS, DIRECT, BASE = "sallyport", "direct", "haproxy"
+BEFORE = "before"  # another build of ours
 HAPROXY_DEFAULTS = [
     "global", "  nbthread 1", "  maxconn 8000",
     "  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256",
@@ -88,6 +90,30 @@ def start_haproxy(folder, label, fronts, pem):
                         folder, [port for _, port, _ in fronts])
 
 
+@contextlib.contextmanager
+def programs_of(build):
+    """While this lasts, ours are those of this build."""
+    usual = os.environ.get("SALLYPORT_BUILD")
+    os.environ["SALLYPORT_BUILD"] = os.path.abspath(build)
+    try:
+        yield
+    finally:
+        if usual is None:
+            del os.environ["SALLYPORT_BUILD"]
+        else:
+            os.environ["SALLYPORT_BUILD"] = usual
+
+
+def start_before(folder, service, build):
+    """Another build's relay and client, in a place of its own."""
+    place = os.path.join(folder, BEFORE)
+    os.mkdir(place)
+    with programs_of(build):
+        if not tunnel.program("sallyport").startswith(os.path.abspath(build)):
+            sys.exit(f"there is no sallyport in {build}")
+        return start_ours(place, service)._replace(name=BEFORE)
+
+
 def start_ours(folder, service):
     """Our relay and client, as Target."""
     relay = tunnel.Relay(folder, RELAY_SETTINGS)
@@ -124,6 +150,8 @@ def start(folder, names, given, is_shared):
                              str(service)], folder, [service])
     targets = {DIRECT: Target(DIRECT, service, "-", {}),
                OURS: start_ours(folder, service)}
+    if BEFORE in given:
+        targets[BEFORE] = start_before(folder, service, given[BEFORE])
     if not haproxy_program():
         leave_out("haproxy and all that stands behind it",
                   "no haproxy here (tests/bench/deps)")
