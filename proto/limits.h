@@ -87,6 +87,11 @@
 #define PING_SILENCE_BUSY_US (5 * US_PER_S)
 #define PING_SILENCE_IDLE_US (25 * US_PER_S)
 #define PING_ANSWER_US (10 * US_PER_S)
+/* In doubt: so long, or three round trips, without a byte; and when asked,
+ * because the network may be another one. */
+#define SUSPECT_US (2 * US_PER_S)
+#define SUSPECT_ASKED_US (500 * US_PER_MS)
+#define SUSPECT_RTTS 3u
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
 
 /* In flight while an interactive stream was active in the last while: a

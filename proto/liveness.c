@@ -12,6 +12,7 @@ void liveness_start(struct liveness *l, uint64_t received, uint64_t now_us)
         .ack_at_us = LIVENESS_NEVER,
         .acked = received,
         .answer_at_us = LIVENESS_NEVER,
+        .asked_us = LIVENESS_NEVER,
         .rtt_us = l->rtt_us,
         .jitter_us = l->jitter_us,
     };
@@ -22,6 +23,7 @@ void liveness_heard(struct liveness *l, uint64_t now_us)
 {
     l->heard_us = now_us;
     l->answer_at_us = LIVENESS_NEVER;
+    l->asked_us = LIVENESS_NEVER;
 }
 
 void liveness_received(struct liveness *l, uint64_t received, uint64_t now_us)
@@ -69,6 +71,43 @@ void liveness_probe(struct liveness *l, uint64_t now_us)
     }
 }
 
+void liveness_ask(struct liveness *l, uint64_t now_us)
+{
+    liveness_probe(l, now_us);
+    if (l->asked_us == LIVENESS_NEVER) {
+        l->asked_us = now_us;
+    }
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t liveness_suspect_at(const struct liveness *l, uint64_t waiting_us)
+{
+    uint64_t trips_us = SUSPECT_RTTS * l->rtt_us;
+    uint64_t at = LIVENESS_NEVER;
+
+    if (waiting_us != LIVENESS_NEVER) {
+        at = later(l->heard_us, waiting_us) + later(SUSPECT_US, trips_us);
+    }
+    if (l->answer_at_us != LIVENESS_NEVER) {
+        /* A PING waits for its answer; nothing was heard since. */
+        at = earlier(at, l->answer_at_us - PING_ANSWER_US +
+                             later(SUSPECT_US, trips_us));
+    }
+    if (l->asked_us != LIVENESS_NEVER) {
+        at = earlier(at, l->asked_us + later(SUSPECT_ASKED_US, trips_us));
+    }
+    return at;
+}
+
 /* When the next PING is due. */
 static uint64_t liveness_ping_at(const struct liveness *l, bool is_busy)
 {
@@ -80,11 +119,6 @@ static uint64_t liveness_ping_at(const struct liveness *l, bool is_busy)
     }
     return (l->heard_us > l->ping_us ? l->heard_us : l->ping_us) +
            PING_SILENCE_IDLE_US;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 uint64_t liveness_deadline(const struct liveness *l, bool is_busy)

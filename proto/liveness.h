@@ -21,6 +21,7 @@ struct liveness {
     uint64_t ping_us;      /* when the last PING fell due */
     uint64_t ping_value;   /* when it was sent, which is what it says */
     uint64_t answer_at_us; /* when anything must have come, or never */
+    uint64_t asked_us;     /* liveness_ask(), nothing heard since; or never */
     uint64_t rtt_us;       /* smoothed, 0 unknown */
     uint64_t jitter_us;
     uint8_t frame[FRAME_HEADER_LEN + 8];
@@ -43,6 +44,17 @@ void liveness_pong(struct liveness *l, uint64_t value, uint64_t now_us);
 
 /* Ask for a PING now, unless one is unanswered. */
 void liveness_probe(struct liveness *l, uint64_t now_us);
+
+/* The same, and be in doubt soon if nothing comes: the network changed. */
+void liveness_ask(struct liveness *l, uint64_t now_us);
+
+/*
+ * From when on the peer is in doubt if nothing comes: long after the last byte,
+ * or |waiting_us|, since when something of ours is unacknowledged (never:
+ * nothing is), if that is later; or after an unanswered PING; or soon after
+ * liveness_ask(). Or never.
+ */
+uint64_t liveness_suspect_at(const struct liveness *l, uint64_t waiting_us);
 
 /* When liveness_tick() has something to do; |is_busy|: there are streams. */
 uint64_t liveness_deadline(const struct liveness *l, bool is_busy);

@@ -271,10 +271,18 @@ size_t session_ahead(const struct session *s, unsigned slot)
                : SIZE_MAX;
 }
 
+static uint64_t suspect_at(const struct slot *at)
+{
+    bool is_waiting = at->log.frames.count > 0;
+
+    return liveness_suspect_at(&at->liveness,
+                               is_waiting ? at->log.moved_us : LIVENESS_NEVER);
+}
+
 uint64_t session_deadline(const struct session *s, unsigned slot)
 {
     const struct slot *at = &s->slots[slot];
-    uint64_t deadline;
+    uint64_t deadline, suspect_us;
 
     assert(slot < SLOTS_MAX);
     if (!at->has_link) {
@@ -287,6 +295,11 @@ uint64_t session_deadline(const struct session *s, unsigned slot)
     if (at->log.frames.count > 0 &&
         at->log.moved_us + SENT_LOG_STUCK_US < deadline) {
         deadline = at->log.moved_us + SENT_LOG_STUCK_US;
+    }
+    /* Once: what is in doubt already is so without being looked at. */
+    suspect_us = suspect_at(at);
+    if (s->now_us < suspect_us && suspect_us < deadline) {
+        deadline = suspect_us;
     }
     if (session_shed_rule(session_shed_percent(s)) == SHED_STALLED &&
         s->stall_look_us < deadline) {
@@ -320,6 +333,13 @@ enum err session_tick(struct session *s, unsigned slot, uint64_t now_us)
     return ERR_OK;
 }
 
+bool session_is_asked(const struct session *s, unsigned slot)
+{
+    assert(slot < SLOTS_MAX);
+    return s->slots[slot].has_link &&
+           s->slots[slot].liveness.asked_us != LIVENESS_NEVER;
+}
+
 const char *session_why(const struct session *s)
 {
     return s->why;
@@ -329,7 +349,7 @@ void session_probe(struct session *s, unsigned slot, uint64_t now_us)
 {
     s->now_us = now_us;
     if (slot_at(s, slot)->has_link) {
-        liveness_probe(&slot_at(s, slot)->liveness, now_us);
+        liveness_ask(&slot_at(s, slot)->liveness, now_us);
     }
 }
 
@@ -342,6 +362,12 @@ static bool is_held(const struct session *s)
         }
     }
     return false;
+}
+
+bool session_is_suspect(const struct session *s, unsigned slot, uint64_t now_us)
+{
+    assert(slot < SLOTS_MAX);
+    return s->slots[slot].has_link && now_us >= suspect_at(&s->slots[slot]);
 }
 
 void session_stats(const struct session *s, struct session_stats *out)

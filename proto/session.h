@@ -301,6 +301,14 @@ MUST_CHECK enum err session_goaway(struct session *s, enum err code,
 /* Probe |slot|'s link now (after a change of network): PING, 10 s to answer. */
 void session_probe(struct session *s, unsigned slot, uint64_t now_us);
 
+/* Whether |slot| has a link from which too long nothing came though something
+ * should have: worth dialling another beside it. The next byte ends it. */
+bool session_is_suspect(const struct session *s, unsigned slot,
+                        uint64_t now_us);
+
+/* Whether nothing has come on |slot| since session_probe(). */
+bool session_is_asked(const struct session *s, unsigned slot);
+
 struct session_stats {
     size_t streams;  /* live */
     bool is_held;    /* what may be sent waits for a link to take it */

@@ -145,6 +145,54 @@ static void test_a_pong_nobody_asked_for_changes_nothing(void **state)
     assert_int_equal(l.rtt_us, 20000);
 }
 
+static void test_silence_is_suspect_while_something_waits(void **state)
+{
+    struct liveness l = started();
+    uint64_t heard_us = l.heard_us;
+
+    (void)state;
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER), LIVENESS_NEVER);
+    assert_int_equal(liveness_suspect_at(&l, 0), heard_us + SUSPECT_US);
+    assert_int_equal(liveness_suspect_at(&l, heard_us + 5),
+                     heard_us + 5 + SUSPECT_US);
+    l.rtt_us = US_PER_S;
+    assert_int_equal(liveness_suspect_at(&l, 0), heard_us + 3 * US_PER_S);
+    liveness_heard(&l, 9 * US_PER_S);
+    assert_int_equal(liveness_suspect_at(&l, 0), 12 * US_PER_S);
+}
+
+static void test_an_unanswered_ping_is_suspect(void **state)
+{
+    struct liveness l = started();
+
+    (void)state;
+    liveness_probe(&l, 5 * US_PER_S);
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER),
+                     5 * US_PER_S + SUSPECT_US);
+    liveness_heard(&l, 6 * US_PER_S);
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER), LIVENESS_NEVER);
+}
+
+static void test_who_is_asked_must_answer_soon(void **state)
+{
+    struct liveness l = started();
+    uint64_t now_us = 3 * US_PER_S;
+
+    (void)state;
+    liveness_ask(&l, now_us);
+    liveness_ask(&l, now_us + 7);
+    assert_true(liveness_has_output(&l, now_us));
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER),
+                     now_us + SUSPECT_ASKED_US);
+    assert_int_equal(liveness_suspect_at(&l, now_us),
+                     now_us + SUSPECT_ASKED_US);
+    l.rtt_us = US_PER_S;
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER),
+                     now_us + 3 * US_PER_S);
+    liveness_heard(&l, now_us + 10);
+    assert_int_equal(liveness_suspect_at(&l, LIVENESS_NEVER), LIVENESS_NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +205,9 @@ int main(void)
         cmocka_unit_test(test_a_ping_is_answered_with_what_it_said),
         cmocka_unit_test(test_the_round_trip_is_smoothed),
         cmocka_unit_test(test_a_pong_nobody_asked_for_changes_nothing),
+        cmocka_unit_test(test_silence_is_suspect_while_something_waits),
+        cmocka_unit_test(test_an_unanswered_ping_is_suspect),
+        cmocka_unit_test(test_who_is_asked_must_answer_soon),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,10 @@ static void test_an_idle_sessions_stuck_log_sets_the_deadline(void **state)
     assert_int_equal(error, ERR_OK);
     while (session_output(client, 0, p->now_us).len > 0) {
     }
+    /* First it is in doubt, once. */
+    assert_int_equal(session_deadline(client, 0), p->now_us + SUSPECT_US);
+    p->now_us += SUSPECT_US;
+    assert_int_equal(session_tick(client, 0, p->now_us), ERR_OK);
     assert_int_equal(session_deadline(client, 0), sent_us + SENT_LOG_STUCK_US);
 }
 

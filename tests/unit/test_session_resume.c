@@ -191,6 +191,40 @@ static void test_a_dead_session_is_not_resumed(void **state)
     assert_false(session_may_resume(relay, 0, claim));
 }
 
+static void test_a_link_that_swallows_is_suspect(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    uint64_t from_us = p->now_us;
+
+    assert_false(session_is_suspect(relay, 0, from_us + 4 * US_PER_S));
+    (void)pair_open_stream(p);
+    pair_send(p, &p->relay, SIZE_MAX);
+    assert_false(session_is_suspect(relay, 0, from_us + SUSPECT_US - 1));
+    assert_true(session_deadline(relay, 0) <= from_us + SUSPECT_US);
+    p->now_us = from_us + SUSPECT_US;
+    assert_int_equal(session_tick(relay, 0, p->now_us), ERR_OK);
+    assert_true(session_is_suspect(relay, 0, p->now_us));
+    assert_true(session_deadline(relay, 0) > p->now_us);
+    session_link_lost(relay, 0, p->now_us);
+    assert_false(session_is_suspect(relay, 0, p->now_us));
+}
+
+static void test_an_answer_ends_the_doubt(void **state)
+{
+    struct pair *p = *state;
+    struct session *client = p->client.session;
+
+    assert_false(session_is_asked(client, 0));
+    session_probe(client, 0, p->now_us);
+    assert_true(session_is_asked(client, 0));
+    p->now_us += SUSPECT_ASKED_US;
+    assert_true(session_is_suspect(client, 0, p->now_us));
+    pair_settle(p);
+    assert_false(session_is_asked(client, 0));
+    assert_false(session_is_suspect(client, 0, p->now_us));
+}
+
 static void test_a_request_is_taken_though_writers_wait(void **state)
 {
     struct pair *p = *state;
@@ -226,6 +260,8 @@ int main(void)
         CASE(test_only_a_newer_login_that_may_be_true_is_taken),
         CASE(test_a_newer_login_ends_the_older_link),
         CASE(test_a_dead_session_is_not_resumed),
+        CASE(test_a_link_that_swallows_is_suspect),
+        CASE(test_an_answer_ends_the_doubt),
         CASE(test_a_request_is_taken_though_writers_wait),
     };
 
