@@ -5,6 +5,7 @@
  */
 #include "client/bulk_link.h"
 
+#include "client/doubt.h"
 #include "client/uplink_private.h"
 #include "common/log.h"
 
@@ -71,7 +72,35 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     }
     pace = pace_of(s);
     timer_set(s->bulk.grace, loop_now(s->uplink->loop) + pace.quick_us);
-    redial_start_later(s->bulk.redial, &pace);
+    if (redial_is_on(s->bulk.redial)) {
+        redial_go(s->bulk.redial); /* since the link was in doubt */
+    } else {
+        redial_start_later(s->bulk.redial, &pace);
+    }
+}
+
+/* Dial beside the link: whichever proves itself is kept. */
+static void doubt_link(struct uplink_session *s)
+{
+    struct redial_pace pace = pace_of(s);
+
+    if (!s->bulk.is_left && !s->bulk.is_refused && !s->uplink->is_draining) {
+        doubt_begin(s->bulk.redial, &pace);
+    }
+}
+
+static void on_suspect(void *owner)
+{
+    LOG(LOG_INFO, "link-suspect", log_u64("slot", SLOT_BULK));
+    doubt_link(owner);
+}
+
+void bulk_link_network(struct uplink_session *s, enum watch_event event)
+{
+    if (doubt_network(&s->carrier, SLOT_BULK, s->bulk.redial, event,
+                      loop_now(s->uplink->loop))) {
+        doubt_link(s);
+    }
 }
 
 /* Logged in on |conn|, which stays the caller's on error. */
@@ -82,6 +111,7 @@ static enum err link_up(struct uplink_session *s, struct conn *conn,
                                     .on_writable = uplink_session_writable,
                                     .on_end = on_link_end,
                                     .on_pressure = uplink_session_pressure,
+                                    .on_suspect = on_suspect,
                                     .owner = s };
     struct session *session = s->carrier.session;
     uint64_t now_us = s->uplink->loop->now_us;
@@ -129,6 +159,8 @@ static void on_redialled(void *owner, const struct handshake_result *r)
         handshake_is_final(error, true)) {
         s->bulk.is_refused = true;
         redial_stop(s->bulk.redial);
+    } else if (doubt_is_over(&s->carrier, SLOT_BULK, s->uplink->loop->now_us)) {
+        redial_stop(s->bulk.redial);
     } else if (!redial_is_on(s->bulk.redial)) {
         pace = pace_of(s);
         redial_start_later(s->bulk.redial, &pace);
@@ -137,7 +169,10 @@ static void on_redialled(void *owner, const struct handshake_result *r)
 
 static bool may_login(void *owner)
 {
-    return *link_of(owner) == NULL;
+    struct uplink_session *s = owner;
+
+    return doubt_may_login(&s->carrier, SLOT_BULK, s->bulk.redial,
+                           s->uplink->loop->now_us);
 }
 
 static void on_login(void *owner, struct login *l)
@@ -145,6 +180,13 @@ static void on_login(void *owner, struct login *l)
     struct uplink_session *s = owner;
     struct session *session = s->carrier.session;
 
+    if (*link_of(s) != NULL) {
+        /* What it might bring yet would not be in our position. */
+        LOG(LOG_INFO, "link-given-up", log_u64("slot", SLOT_BULK));
+        close_link(s);
+        timer_set(s->bulk.grace,
+                  loop_now(s->uplink->loop) + s->uplink->grace_us);
+    }
     l->epoch = ++s->uplink->epoch;
     l->limits = uplink_session_limits();
     l->slot = SLOT_BULK;

@@ -7,6 +7,7 @@
 #define CLIENT_BULK_LINK_H
 
 #include "client/redial.h"
+#include "client/watch.h"
 #include "common/timer.h"
 
 struct uplink_session;
@@ -28,6 +29,9 @@ void bulk_link_deinit(struct uplink_session *s);
 
 /* A stream has come: have a link. */
 void bulk_link_want(struct uplink_session *s);
+
+/* The network of this machine may be another one. */
+void bulk_link_network(struct uplink_session *s, enum watch_event event);
 
 /* The link there is may stay; none is dialled in its place. */
 void bulk_link_leave(struct uplink_session *s);

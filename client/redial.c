@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 
+#include "common/address.h"
 #include "common/backoff.h"
+#include "common/platform.h"
 #include "common/timer.h"
 
 /* How long a LOGIN may be without an answer while another connection waits. */
@@ -36,8 +38,9 @@ struct redial {
     struct attempt attempts[REDIAL_DIALS];
     struct attempt *login; /* whose LOGIN is out */
     struct backoff backoff;
-    struct sockaddr_storage at; /* where the relay was found last */
-    unsigned dials;             /* in this outage */
+    struct sockaddr_storage at;  /* where the relay was found last */
+    struct visitor_address from; /* from where the last dial went there */
+    unsigned dials;              /* in this outage */
     uint64_t told_us;
     uint64_t dial_us; /* when to dial next */
     bool is_on;
@@ -209,6 +212,17 @@ static struct attempt *place(struct redial *r)
     return empty;
 }
 
+/* From where a dial would go to where the relay was found last. */
+static struct visitor_address source(const struct redial *r)
+{
+    struct sockaddr_storage ours;
+    struct visitor_address from;
+
+    platform_source(&r->at, &ours);
+    address_to_visitor(&ours, &from);
+    return from;
+}
+
 /* One more dial, unless one is through already. */
 static void dial(struct redial *r)
 {
@@ -228,6 +242,7 @@ static void dial(struct redial *r)
     }
     a->redial = r;
     a->since_us = r->loop->now_us;
+    r->from = source(r);
     if (handshake_start(r->loop, &o, &a->handshake) != ERR_OK) {
         a->handshake = NULL;
     }
@@ -293,6 +308,14 @@ void redial_start_later(struct redial *r, const struct redial_pace *pace)
         hold_off(r);
         wake_at_next(r);
     }
+}
+
+bool redial_is_elsewhere(const struct redial *r)
+{
+    struct visitor_address from = source(r);
+
+    return r->at.ss_family == AF_UNSPEC ||
+           memcmp(from.bytes, r->from.bytes, sizeof(from.bytes)) != 0;
 }
 
 void redial_hurry(struct redial *r)

@@ -50,6 +50,10 @@ void redial_start(struct redial *r, const struct redial_pace *pace);
  * clients may have lost the same relay. Changes nothing when it is on. */
 void redial_start_later(struct redial *r, const struct redial_pace *pace);
 
+/* Whether a dial would leave from another address than the last one did. Much
+ * that changes is of no account; networks of containers do all the time. */
+bool redial_is_elsewhere(const struct redial *r);
+
 /* The network is another one: dials that are under way lead nowhere. */
 void redial_hurry(struct redial *r);
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "client/doubt.h"
 #include "common/log.h"
 
 #define DRAIN_LOOK_US (20 * US_PER_MS)
@@ -44,7 +45,22 @@ static void dial_again(struct uplink *u)
     }
     u->keep_us = loop_now(u->loop) + u->grace_us + GRACE_LATER_US;
     timer_set(u->look, u->keep_us);
-    redial_start_later(u->redial, &pace);
+    if (redial_is_on(u->redial)) {
+        redial_go(u->redial); /* since the link was in doubt */
+    } else {
+        redial_start_later(u->redial, &pace);
+    }
+}
+
+/* The newest session's link is no more, or given up. */
+static void lose_link(struct uplink *u, enum err error, const char *why)
+{
+    if (!u->is_over) {
+        uplink_session_tell(u, UPLINK_LOST, NULL, error, why);
+    }
+    link_close(u->now->carrier.links[SLOT_EXPRESS], 0);
+    u->now->carrier.links[SLOT_EXPRESS] = NULL;
+    link_quality_watch_wake(u->now->quality);
 }
 
 void uplink_link_over(struct uplink_session *s, enum link_end how,
@@ -56,12 +72,7 @@ void uplink_link_over(struct uplink_session *s, enum link_end how,
         uplink_session_check_drained(u);
         return;
     }
-    if (!u->is_over) {
-        uplink_session_tell(u, UPLINK_LOST, NULL, error, why);
-    }
-    link_close(u->now->carrier.links[SLOT_EXPRESS], 0);
-    u->now->carrier.links[SLOT_EXPRESS] = NULL;
-    link_quality_watch_wake(u->now->quality);
+    lose_link(u, error, why);
     if (how == LINK_FAILED || u->is_draining) {
         uplink_session_drop(u);
     }
@@ -76,6 +87,43 @@ static void on_link_end(void *owner, enum link_end how, enum err error,
     uplink_link_over(owner, how, error, why);
 }
 
+/* Dial beside the link: whichever proves itself is kept. */
+static void doubt_link(struct uplink *u)
+{
+    struct redial_pace pace = pace_of(u);
+
+    if (!u->is_over && !u->is_draining) {
+        doubt_begin(u->redial, &pace);
+    }
+}
+
+static void on_suspect(void *owner)
+{
+    struct uplink_session *s = owner;
+
+    /* One that was left ends with its link. */
+    if (s == s->uplink->now) {
+        LOG(LOG_INFO, "link-suspect", log_u64("slot", SLOT_EXPRESS));
+        doubt_link(s->uplink);
+    }
+}
+
+static void on_watch(void *owner, enum watch_event event)
+{
+    struct uplink *u = owner;
+
+    if (u->is_over) {
+        return;
+    }
+    LOG(LOG_DEBUG, "network-changed",
+        log_text("how", event == WATCH_WAKE ? "wake" : "routes"));
+    bulk_link_network(u->now, event);
+    if (doubt_network(&u->now->carrier, SLOT_EXPRESS, u->redial, event,
+                      loop_now(u->loop))) {
+        doubt_link(u);
+    }
+}
+
 /* Logged in on |conn|: the session goes on, or begins with its tunnels. */
 static enum err link_up(struct uplink *u, struct conn *conn,
                         const struct welcome *m)
@@ -84,6 +132,7 @@ static enum err link_up(struct uplink *u, struct conn *conn,
                                     .on_writable = uplink_session_writable,
                                     .on_end = on_link_end,
                                     .on_pressure = uplink_session_pressure,
+                                    .on_suspect = on_suspect,
                                     .owner = u->now };
     enum err e = uplink_session_take(u, m);
 
@@ -133,6 +182,12 @@ static void on_redialled(void *owner, const struct handshake_result *r)
         uplink_session_tell(u, UPLINK_DENIED, NULL, err, r->why);
         return;
     }
+    if (doubt_is_over(&u->now->carrier, SLOT_EXPRESS, u->loop->now_us)) {
+        redial_stop(u->redial);
+    }
+    if (u->now->carrier.links[SLOT_EXPRESS] != NULL) {
+        return; /* it failed beside a link that may be good yet */
+    }
     uplink_session_tell(u, UPLINK_RETRY, NULL, err, r->why);
     if (!u->is_over && !redial_is_on(u->redial)) {
         pace = pace_of(u);
@@ -153,7 +208,10 @@ void uplink_leave(struct uplink *u)
 
 static bool may_login(void *owner)
 {
-    return ((struct uplink *)owner)->now->carrier.links[SLOT_EXPRESS] == NULL;
+    struct uplink *u = owner;
+
+    return doubt_may_login(&u->now->carrier, SLOT_EXPRESS, u->redial,
+                           u->loop->now_us);
 }
 
 /* The positions of now: an older link may have brought more since the dial. */
@@ -161,6 +219,13 @@ static void on_login(void *owner, struct login *l)
 {
     struct uplink *u = owner;
 
+    if (u->now->carrier.links[SLOT_EXPRESS] != NULL) {
+        /* What it might bring yet would not be in our position. */
+        LOG(LOG_INFO, "link-given-up", log_u64("slot", SLOT_EXPRESS));
+        lose_link(u, ERR_TIMEOUT, "nothing came for too long");
+        u->keep_us = loop_now(u->loop) + u->grace_us + GRACE_LATER_US;
+        timer_set(u->look, u->keep_us);
+    }
     l->epoch = ++u->epoch;
     l->limits = uplink_session_limits();
     if (u->now->carrier.session != NULL) {
@@ -233,8 +298,9 @@ struct uplink *uplink_new(struct loop *l, const struct uplink_options *o)
     u->redial = redial_new(l, &redial);
     u->look = timer_new(l, on_look, u);
     u->drain = timer_new(l, on_drain_over, u);
+    u->watch = watch_new(l, on_watch, u);
     if (u->scratch == NULL || u->now == NULL || u->redial == NULL ||
-        u->look == NULL || u->drain == NULL) {
+        u->look == NULL || u->drain == NULL || u->watch == NULL) {
         uplink_free(u);
         return NULL;
     }
@@ -275,6 +341,7 @@ void uplink_free(struct uplink *u)
     }
     u->is_over = true;
     redial_free(u->redial);
+    watch_free(u->watch);
     while (u->left != NULL) {
         struct uplink_session *next = u->left->next;
 

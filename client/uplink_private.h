@@ -8,6 +8,7 @@
 #include "client/bulk_link.h"
 #include "client/redial.h"
 #include "client/uplink.h"
+#include "client/watch.h"
 #include "common/timer.h"
 
 /* Sessions beside the newest one: a relay restarts no more often. */
@@ -36,6 +37,7 @@ struct uplink {
     struct redial *redial;
     struct timer *look; /* in a drain, or while the session is renewed */
     struct timer *drain;
+    struct watch *watch;
     uint32_t epoch;    /* of the newest LOGIN */
     uint64_t grace_us; /* how long the relay keeps a lost session */
     uint64_t renew_us; /* when a used up session ends at the latest, or 0 */

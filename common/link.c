@@ -29,6 +29,7 @@ struct link {
     unsigned depth;      /* of our calls on the stack: memory stays till 0 */
     uint64_t renewed_us; /* when its congestion control began */
     bool has_ended;      /* on_end was called, or is not wanted any more */
+    bool is_suspect;     /* on_suspect was called for this silence */
     bool has_last_word;  /* queued: worth lingering for */
     bool is_closed;      /* link_close() was called */
 };
@@ -231,6 +232,21 @@ static void link_tell_writable(struct link *l)
     }
 }
 
+/* Here, not by the timer alone: a flush between the moment from which on the
+ * link is suspect and the timer's call for it sets the timer anew. */
+static void link_look_at_silence(struct link *l)
+{
+    bool before = l->is_suspect;
+
+    if (l->has_ended) {
+        return;
+    }
+    l->is_suspect = session_is_suspect(l->session, l->slot, l->loop->now_us);
+    if (l->is_suspect && !before && l->handler.on_suspect != NULL) {
+        l->handler.on_suspect(l->handler.owner);
+    }
+}
+
 static void link_flush(struct flush *f)
 {
     struct link *l = container_of(f, struct link, flush);
@@ -243,6 +259,7 @@ static void link_flush(struct flush *f)
     }
     /* ERR_CLOSED: CONN_EOF or CONN_DOWN will say more. */
     link_tell_writable(l);
+    link_look_at_silence(l);
     if (!l->has_ended) {
         timer_set(l->timer, session_deadline(l->session, l->slot));
     }

@@ -39,6 +39,8 @@ struct link_handler {
     /* A receive pool is short of room: session_shed_due(). The callee ends
      * streams; it may do all that |on_event| may. */
     void (*on_pressure)(void *owner);
+    /* session_is_suspect() has begun to be true. NULL: nobody minds. */
+    void (*on_suspect)(void *owner);
     void *owner;
 };
 

@@ -7,6 +7,9 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#ifdef __linux__
+#include <linux/rtnetlink.h>
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -15,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/limits.h"
@@ -23,6 +27,7 @@
 #define SCHEDSTAT_MAX 80u
 #define CONGESTION_MAX 32u
 #define NS_PER_US 1000u
+#define NETWORK_MESSAGE_MAX 4096u
 
 static void option_set(int fd, int level, int name, unsigned value)
 {
@@ -181,4 +186,67 @@ uint64_t platform_waited_us(int fd)
     /* Nanoseconds on a core, nanoseconds of waiting for one, turns. */
     second = strchr(text, ' ');
     return second != NULL ? strtoull(second, NULL, 10) / NS_PER_US : 0;
+}
+
+int platform_watch_network(void)
+{
+#ifdef RTMGRP_LINK
+    struct sockaddr_nl at = { .nl_family = AF_NETLINK,
+                              .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+                                           RTMGRP_IPV4_ROUTE |
+                                           RTMGRP_IPV6_IFADDR |
+                                           RTMGRP_IPV6_ROUTE };
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                    NETLINK_ROUTE);
+
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+#else
+    return -1;
+#endif
+}
+
+void platform_drain_network(int fd)
+{
+    uint8_t message[NETWORK_MESSAGE_MAX];
+
+    /* What it says is not read: that it says something is enough. ENOBUFS:
+     * some was lost, more is there. */
+    while (recv(fd, message, sizeof(message), 0) >= 0 || errno == ENOBUFS ||
+           errno == EINTR) {
+    }
+}
+
+void platform_source(const struct sockaddr_storage *to,
+                     struct sockaddr_storage *from)
+{
+    socklen_t len = to->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                              : sizeof(struct sockaddr_in);
+    socklen_t from_len = sizeof(*from);
+    int fd = socket(to->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    memset(from, 0, sizeof(*from));
+    /* Connecting a datagram socket sends nothing. */
+    if (fd < 0 || connect(fd, (const struct sockaddr *)to, len) != 0 ||
+        getsockname(fd, (struct sockaddr *)from, &from_len) != 0) {
+        memset(from, 0, sizeof(*from));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
+uint64_t platform_boot_us(void)
+{
+    struct timespec at = { 0 };
+
+#ifdef CLOCK_BOOTTIME
+    (void)clock_gettime(CLOCK_BOOTTIME, &at);
+#else
+    (void)clock_gettime(CLOCK_MONOTONIC, &at);
+#endif
+    return (uint64_t)at.tv_sec * US_PER_S + (uint64_t)at.tv_nsec / NS_PER_US;
 }

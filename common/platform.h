@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Give up a connection whose sent bytes were not acknowledged for so long. */
 void platform_user_timeout(int fd, uint64_t timeout_us);
@@ -37,6 +38,18 @@ void platform_keep_alive(int fd, unsigned first_s, unsigned each_s,
  * closed by exec. -1 with errno. */
 int platform_socket(int family);
 int platform_accept(int listening);
+
+/* A socket that becomes readable when a link, address or route of this machine
+ * changes, and taking what it said. -1: unknown here. */
+int platform_watch_network(void);
+void platform_drain_network(int fd);
+
+/* Which address of ours would be used towards |to| now; family 0: none. */
+void platform_source(const struct sockaddr_storage *to,
+                     struct sockaddr_storage *from);
+
+/* Monotonic microseconds that go on while the machine sleeps. */
+uint64_t platform_boot_us(void);
 
 /* Let the process have as many descriptors as the system allows it. */
 void platform_raise_descriptors(void);

@@ -16,6 +16,7 @@ import threading
 import time
 import urllib.parse
 
+import calm
 import cutter
 import pattern
 import pytest
@@ -28,6 +29,7 @@ MB = 1000 * 1000
 CUTS = 6
 AWAY_S = 0.4
 BACK_S = 5.0
+SWALLOWED_S = 12.0  # a PING each 5 s, doubt after 2 s, and a slow machine
 REPLACED, REFUSED = 3, 4  # exit codes
 
 
@@ -132,6 +134,47 @@ def test_everything_lives_through_cuts(cut_stage):
     # One session from the first to the last byte.
     assert links(cut_stage, "link-up") == 2  # the enrolment, and this one
     assert len(cut_stage.client.events("url")) == 1
+
+
+def longest_gap(stage, is_talking, stop):
+    """Echo over one WebSocket until |stop|; the longest wait, in seconds.
+    |is_talking| when the first word came back."""
+    async def story():
+        longest = 0.0
+        async with connect(stage) as socket:
+            while not stop.is_set():
+                begin = calm.now()
+                await socket.send("word")
+                assert await asyncio.wait_for(socket.recv(), 60) == "word"
+                longest = max(longest, calm.now() - begin)
+                is_talking.set()
+                await asyncio.sleep(0.02)
+        return longest
+
+    return asyncio.run(story())
+
+
+def test_a_link_that_swallows_everything_is_replaced(cut_stage):
+    """As after a change of network: nothing says that the old flow is dead.
+    The client doubts it after 2 s of silence and dials beside it; without that
+    it would take 15 s."""
+    is_talking, stop = threading.Event(), threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        gap = pool.submit(longest_gap, cut_stage, is_talking, stop)
+        try:
+            # Not while it begins: a client that knows of no stream asks after
+            # 25 s only.
+            assert is_talking.wait(60)
+            cut_stage.network.freeze()
+            cut_stage.network.heal()
+            stages.eventually("the client back", lambda: links(
+                cut_stage, "link-resumed") >= 1, 30)
+            time.sleep(0.5)
+        finally:
+            stop.set()
+        assert gap.result(60) < SWALLOWED_S
+    assert "link-fenced" in cut_stage.relay.child.errors()
+    assert cut_stage.get("/status")[0] == 200
 
 
 def test_a_request_that_comes_meanwhile_waits(cut_stage):

@@ -23,7 +23,7 @@ struct side {
     struct session *session;
     struct pool receive, sent;
     uint32_t stream;
-    unsigned events, ends, fins, pressed;
+    unsigned events, ends, fins, pressed, suspects;
     enum err reset, goaway;
     enum link_end how;
     enum err error;
@@ -146,12 +146,20 @@ static void on_pressure(void *owner)
     session_reset(s->session, shed.stream, ERR_LIMIT);
 }
 
+static void on_suspect(void *owner)
+{
+    struct side *s = owner;
+
+    s->suspects++;
+}
+
 static void side_adopt(struct side *s)
 {
     struct link_handler h = { .on_event = on_event,
                               .on_writable = on_writable,
                               .on_end = on_end,
                               .on_pressure = on_pressure,
+                              .on_suspect = on_suspect,
                               .owner = s };
 
     session_link_up(s->session, 0, s->world->loop.now_us);
@@ -434,6 +442,33 @@ static void test_a_full_pool_is_told_at_once(void **state)
     world_close(&w);
 }
 
+static void test_a_doubt_is_told_by_whatever_flushes_first(void **state)
+{
+    struct world w;
+    uint64_t now_us;
+
+    (void)state;
+    world_open(&w);
+    world_dial(&w);
+    while (w.relay.link == NULL || w.client.link == NULL) {
+        world_step(&w);
+    }
+    /* It was asked a while ago, and a flush comes before the timer does. */
+    now_us = loop_now(&w.loop);
+    session_probe(w.client.session, 0, now_us - PING_ANSWER_US / 2);
+    link_wake(w.client.link);
+    while (session_is_asked(w.client.session, 0)) {
+        world_step(&w);
+    }
+    assert_int_equal(w.client.suspects, 1);
+    link_wake(w.client.link);
+    world_step(&w);
+    assert_int_equal(w.client.suspects, 1);
+    assert_int_equal(w.relay.suspects, 0);
+    assert_int_equal(w.client.ends, 0);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_closing_within_an_event_is_the_end),
         cmocka_unit_test(test_a_bad_frame_fails_the_link),
         cmocka_unit_test(test_a_full_pool_is_told_at_once),
+        cmocka_unit_test(test_a_doubt_is_told_by_whatever_flushes_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
