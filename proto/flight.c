@@ -26,6 +26,12 @@
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_FRAMES 4u
 
+/* No ACK for so long, or half a round trip if that is more, while there is
+ * plenty in flight: the peer waits for what was lost. It counts as long as two
+ * round trips at most. */
+#define GAP_LEAST_US (4 * ACK_DELAY_US)
+#define GAP_RTTS 2u
+
 /* What the line takes in this time is one turn. */
 #define TURN_US (3 * US_PER_MS)
 
@@ -55,11 +61,22 @@ static uint64_t line_holds(const struct flight *f)
     return flight_rate(f) / 1000 * most(f->rtt_us, RTT_LEAST_US) / 1000;
 }
 
-static uint64_t flight_cap(const struct flight *f)
+/* What waited unacknowledged, but in no queue, for what was lost before it. */
+static uint64_t behind_hole(const struct flight *f)
+{
+    uint64_t gap_us = most(f->gaps_us[0], f->gaps_us[1]);
+
+    return flight_rate(f) / 1000 * least(gap_us, GAP_RTTS * f->rtt_us) / 1000;
+}
+
+static uint64_t flight_cap(const struct flight *f, bool is_apart)
 {
     uint64_t holds = line_holds(f);
     uint64_t cap = holds + holds / 4 + FLIGHT_EXTRA;
 
+    if (is_apart) {
+        cap += holds / 4 + behind_hole(f);
+    }
     return most(least(cap, SENT_LOG_SESSION), FLIGHT_FLOOR);
 }
 
@@ -93,6 +110,7 @@ void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us)
         /* Nothing was away: the time before this frame says nothing. */
         f->acked_us = now_us;
         f->begun_us = now_us;
+        f->is_flowing = false;
     }
     f->handed = log->handed;
     if (f->count == FLIGHT_SAMPLES ||
@@ -112,17 +130,42 @@ void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us)
 
 void flight_dry(struct flight *f, const struct sent_log *log)
 {
-    if (in_flight(log) < flight_cap(f)) {
+    if (in_flight(log) < flight_cap(f, false)) {
         f->limited = log->handed;
         /* What comes next is not to come in one burst. */
         f->ramp = least(f->ramp, most(in_flight(log), FLIGHT_FLOOR));
     }
 }
 
+/* Older than the highest rate is what goes with it. */
+static void forget_old(struct flight *f, uint64_t now_us)
+{
+    uint64_t kept_us = most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
+
+    if (now_us - f->rates_us >= kept_us) {
+        f->rates[1] = f->rates[0];
+        f->rates[0] = 0;
+        f->gaps_us[1] = f->gaps_us[0];
+        f->gaps_us[0] = 0;
+        f->rates_us = now_us;
+    }
+}
+
+/* The first ACK after a while; |away| bytes were in flight. */
+static void note_gap(struct flight *f, uint64_t away, uint64_t now_us)
+{
+    uint64_t gap_us = now_us - f->acked_us;
+
+    if (f->is_flowing && gap_us >= most(GAP_LEAST_US, f->rtt_us / 2) &&
+        away >= line_holds(f) / 2) {
+        f->gaps_us[0] = most(f->gaps_us[0], gap_us);
+    }
+    f->is_flowing = true;
+}
+
 static void note_rate(struct flight *f, const struct flight_sample *sample,
                       uint64_t acked, uint64_t now_us)
 {
-    uint64_t kept_us = most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
     uint64_t took_us =
         most(now_us - sample->acked_us, sample->sent_us - sample->begun_us);
     uint64_t rate = (acked - sample->acked) * US_PER_S / most(took_us, 1);
@@ -132,11 +175,7 @@ static void note_rate(struct flight *f, const struct flight_sample *sample,
     if (sample->is_limited && rate < flight_rate(f)) {
         return;
     }
-    if (now_us - f->rates_us >= kept_us) {
-        f->rates[1] = f->rates[0];
-        f->rates[0] = 0;
-        f->rates_us = now_us;
-    }
+    forget_old(f, now_us);
     f->rates[0] = most(f->rates[0], rate);
 }
 
@@ -211,6 +250,7 @@ void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
         f->first = (f->first + 1) % FLIGHT_SAMPLES;
         f->count--;
     }
+    note_gap(f, f->handed - f->acked, now_us);
     f->ramp = least(f->ramp + (log->acked - f->acked), SENT_LOG_SESSION);
     f->acked = log->acked;
     f->acked_us = now_us;
@@ -226,9 +266,10 @@ void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
     }
 }
 
-bool flight_is_full(const struct flight *f, const struct sent_log *log)
+bool flight_is_full(const struct flight *f, const struct sent_log *log,
+                    bool is_apart)
 {
-    uint64_t max = least(flight_cap(f), f->ramp);
+    uint64_t max = least(flight_cap(f, is_apart), f->ramp);
 
     if (f->probe != FLIGHT_STEADY) {
         max = PROBE_FRAMES * flight_quantum(f);

@@ -34,15 +34,17 @@ struct flight {
     struct flight_sample samples[FLIGHT_SAMPLES]; /* a ring, oldest first */
     unsigned first;
     unsigned count;
-    uint64_t handed;   /* position sent by the last call */
-    uint64_t acked;    /* position acknowledged by the last ACK */
-    uint64_t acked_us; /* when it came, or sending began with nothing away */
-    uint64_t begun_us; /* when the newest acknowledged sample was sent */
-    uint64_t limited;  /* till this is acknowledged the sender was too slow */
-    uint64_t ramp;     /* bytes that may be in flight without a burst */
-    uint64_t rates[2]; /* the highest, bytes a second: lately, and before */
-    uint64_t rates_us; /* since when |rates[0]| */
-    uint64_t rtt_us;   /* the shortest; 0 unknown */
+    uint64_t handed;     /* position sent by the last call */
+    uint64_t acked;      /* position acknowledged by the last ACK */
+    uint64_t acked_us;   /* when it came, or sending began with nothing away */
+    uint64_t begun_us;   /* when the newest acknowledged sample was sent */
+    uint64_t limited;    /* till this is acknowledged the sender was too slow */
+    uint64_t ramp;       /* bytes that may be in flight without a burst */
+    uint64_t rates[2];   /* the highest, bytes a second: lately, and before */
+    uint64_t rates_us;   /* since when |rates[0]| */
+    uint64_t gaps_us[2]; /* the longest without an ACK: lately, and before */
+    bool is_flowing;     /* ACKs have come since nothing was away */
+    uint64_t rtt_us;     /* the shortest; 0 unknown */
     uint64_t rtt_at_us;
     enum flight_probe probe;
     uint64_t probe_us; /* its round counts what was sent since */
@@ -64,8 +66,12 @@ void flight_dry(struct flight *f, const struct sent_log *log);
 void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
                   uint64_t now_us);
 
-/* Whether bulk has to wait for an ACK. */
-bool flight_is_full(const struct flight *f, const struct sent_log *log);
+/*
+ * Whether bulk has to wait for an ACK. |is_apart|: who is in a hurry is on
+ * another link, and waits in no queue but the routers'.
+ */
+bool flight_is_full(const struct flight *f, const struct sent_log *log,
+                    bool is_apart);
 
 /* How many bytes of payload a frame of data may have. */
 size_t flight_quantum(const struct flight *f);

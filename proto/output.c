@@ -67,7 +67,8 @@ static enum sched_scope slot_scope(const struct session *s,
     }
 
     if (scope == SCHED_ALL && output_is_urgent(s) &&
-        flight_is_full(&slot->flight, &slot->log)) {
+        flight_is_full(&slot->flight, &slot->log,
+                       !output_is_urgent_on(s, slot))) {
         scope = SCHED_URGENT;
     }
     return scope;

@@ -62,7 +62,7 @@ static void run(struct line_test *t, unsigned frames, bool is_urgent)
 
     for (unsigned acked = 0; acked < frames; acked++) {
         while (sent < frames && sent - acked < AWAY_MAX &&
-               (is_urgent ? !flight_is_full(&t->flight, &t->log)
+               (is_urgent ? !flight_is_full(&t->flight, &t->log, false)
                           : away(t) < 30 * FRAME)) {
             send(t, FRAME);
             t->free_us += 5 * US_PER_MS;
@@ -91,9 +91,9 @@ static void test_a_new_link_may_have_the_least_in_flight(void **state)
     struct line_test *t = *state;
 
     send(t, FLIGHT_FLOOR - 1);
-    assert_false(flight_is_full(&t->flight, &t->log));
+    assert_false(flight_is_full(&t->flight, &t->log, false));
     send(t, 1);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
     assert_int_equal(flight_rate(&t->flight), 0);
     assert_int_equal(flight_quantum(&t->flight), FLIGHT_QUANTUM_MIN);
     assert_int_equal(flight_ahead(&t->flight), FLIGHT_QUANTUM_MIN);
@@ -111,9 +111,59 @@ static void test_rate_and_round_trip_make_the_cap(void **state)
     assert_int_equal(flight_quantum(&t->flight), 6000);
     assert_int_equal(flight_ahead(&t->flight), 6000);
     t->log.handed = t->log.acked + cap - 1;
-    assert_false(flight_is_full(&t->flight, &t->log));
+    assert_false(flight_is_full(&t->flight, &t->log, false));
     t->log.handed++;
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
+}
+
+/* Whether exactly |cap| may be in flight beside a hurry on another link. */
+static bool is_cap_apart(struct line_test *t, uint64_t cap)
+{
+    struct sent_log log = t->log;
+    bool is_free;
+
+    log.handed = log.acked + cap - 1;
+    is_free = !flight_is_full(&t->flight, &log, true);
+    log.handed++;
+    return is_free && flight_is_full(&t->flight, &log, true);
+}
+
+static void test_apart_a_quarter_more_may_be_in_flight(void **state)
+{
+    struct line_test *t = *state;
+
+    ping(t, RTT_US, CALM);
+    run(t, 300, CALM);
+    assert_true(is_cap_apart(t, 100000 / 2 * 3 + FLIGHT_EXTRA));
+}
+
+/* It is acknowledged no sooner than what was lost, but it waits in no queue. */
+static void test_what_is_behind_a_hole_does_not_count_apart(void **state)
+{
+    struct line_test *t = *state;
+    uint64_t cap = 100000 / 2 * 3 + FLIGHT_EXTRA;
+
+    ping(t, RTT_US, CALM);
+    run(t, 300, CALM);
+    send(t, 2 * FRAME);
+    t->now_us += RTT_US;
+    ack(t, t->log.acked + FRAME, CALM);
+    assert_true(is_cap_apart(t, cap)); /* it only began */
+    t->now_us += 10 * US_PER_MS;
+    ack(t, t->log.handed, CALM);
+    send(t, 3 * FRAME);
+    t->now_us += RTT_US;
+    ack(t, t->log.acked + FRAME, CALM);
+    send(t, 5 * FRAME);
+    t->now_us += 80 * US_PER_MS;
+    ack(t, t->log.acked + FRAME, CALM);
+    assert_true(is_cap_apart(t, cap + 2 * 80000));
+    t->now_us += 120 * US_PER_MS;
+    ack(t, t->log.acked + FRAME, CALM);
+    assert_true(is_cap_apart(t, cap + 2 * 2 * RTT_US));
+    ack(t, t->log.handed, CALM);
+    run(t, 600, CALM);
+    assert_true(is_cap_apart(t, cap));
 }
 
 static void test_a_fast_line_has_whole_frames_and_batches(void **state)
@@ -188,14 +238,14 @@ static void test_a_sender_that_was_slow_bursts_not(void **state)
     run(t, 300, CALM);
     ping(t, RTT_US, CALM);
     send(t, FLIGHT_FLOOR + FRAME);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
     /* And with each ACK it may send twice what that covers. */
     t->now_us += RTT_US;
     ack(t, t->log.acked + FRAME, URGENT);
     send(t, 2 * FRAME - 1);
-    assert_false(flight_is_full(&t->flight, &t->log));
+    assert_false(flight_is_full(&t->flight, &t->log, false));
     send(t, 1);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
 }
 
 static void test_what_is_large_and_dry_is_no_slow_sender(void **state)
@@ -223,9 +273,9 @@ static void test_the_round_trip_is_looked_for_anew(void **state)
     t->now_us += 11 * US_PER_S;
     ack(t, t->log.acked + FRAME, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
-    assert_false(flight_is_full(&t->flight, &t->log));
+    assert_false(flight_is_full(&t->flight, &t->log, false));
     send(t, 4 * FLIGHT_QUANTUM_MIN);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
     t->now_us += RTT_US;
     ack(t, t->log.handed, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
@@ -235,7 +285,7 @@ static void test_the_round_trip_is_looked_for_anew(void **state)
     assert_in_range(flight_rate(&t->flight), 1900000, 2100000);
     /* It goes on with a part of what it may. */
     send(t, FLIGHT_FLOOR);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
 }
 
 static void test_a_longer_round_trip_is_looked_at_twice(void **state)
@@ -335,9 +385,9 @@ static void test_a_peer_that_lies_gains_a_bounded_cap(void **state)
         ack(t, t->log.handed, CALM);
     }
     send(t, SENT_LOG_SESSION - 1);
-    assert_false(flight_is_full(&t->flight, &t->log));
+    assert_false(flight_is_full(&t->flight, &t->log, false));
     send(t, 1);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
 }
 
 static void test_a_new_link_knows_nothing_of_the_old(void **state)
@@ -351,7 +401,7 @@ static void test_a_new_link_knows_nothing_of_the_old(void **state)
     assert_int_equal(flight_rate(&t->flight), 0);
     assert_int_equal(t->flight.count, 0);
     send(t, FLIGHT_FLOOR);
-    assert_true(flight_is_full(&t->flight, &t->log));
+    assert_true(flight_is_full(&t->flight, &t->log, false));
     t->now_us += RTT_US;
     ack(t, t->log.handed, URGENT);
     assert_int_equal(flight_rate(&t->flight), FLIGHT_FLOOR * US_PER_S / RTT_US);
@@ -364,6 +414,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_new_link_may_have_the_least_in_flight),
         CASE(test_rate_and_round_trip_make_the_cap),
+        CASE(test_apart_a_quarter_more_may_be_in_flight),
+        CASE(test_what_is_behind_a_hole_does_not_count_apart),
         CASE(test_a_fast_line_has_whole_frames_and_batches),
         CASE(test_a_slow_sender_tells_nothing_of_the_rate),
         CASE(test_a_slow_sender_tells_of_a_higher_rate),
