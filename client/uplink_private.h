@@ -22,7 +22,7 @@ struct uplink_session {
     struct bulk_link bulk;
     struct local_world world;
     struct link_quality_watch *quality;
-    uint32_t resumes; /* by an express link */
+    uint32_t resumes; /* by either link */
 };
 
 struct uplink {

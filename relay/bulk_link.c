@@ -66,6 +66,13 @@ void bulk_link_lost(struct client_session *s)
     }
 }
 
+void bulk_link_leave(struct client_session *s)
+{
+    if (s->carrier.links[SLOT_BULK] == NULL) {
+        begin_anew(s);
+    }
+}
+
 void bulk_link_fence(struct client_session *s, uint32_t epoch, bool is_resumed)
 {
     if (s->carrier.links[SLOT_BULK] != NULL) {

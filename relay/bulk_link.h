@@ -36,4 +36,8 @@ MUST_CHECK enum err bulk_link_take(struct client_session *s, struct conn *c,
  * while the relay lets nobody in. */
 void bulk_link_lost(struct client_session *s);
 
+/* The relay lets nobody in any more: the link there is may stay, what waits
+ * for one is over. As with bulk_link_lost(), |s| may be over after. */
+void bulk_link_leave(struct client_session *s);
+
 #endif

@@ -41,7 +41,7 @@ struct client_session {
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */
     uint64_t binds_us;          /* when its account of BINDs is empty again */
-    uint32_t resumes;           /* by an express link */
+    uint32_t resumes;           /* by either link */
     bool is_full;               /* as the log was told: see link_quality */
     bool is_leaving;            /* the client said GOAWAY */
     bool is_over;               /* only waits for free_later */

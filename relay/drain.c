@@ -104,10 +104,13 @@ static void tell_clients(struct worker *w)
         if (s->carrier.links[SLOT_EXPRESS] == NULL) {
             /* Parked: its client cannot come back to us any more. */
             client_session_end(s, ERR_SHUTDOWN, goodbye);
-        } else if (session_goaway(s->carrier.session, ERR_SHUTDOWN,
-                                  span_text(goodbye)) == ERR_OK) {
+            continue;
+        }
+        if (session_goaway(s->carrier.session, ERR_SHUTDOWN,
+                           span_text(goodbye)) == ERR_OK) {
             link_wake_carrier(&s->carrier);
         }
+        bulk_link_leave(s);
     }
 }
 

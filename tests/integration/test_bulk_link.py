@@ -9,6 +9,7 @@ grace ends its own streams only; whose session it may join.
 import concurrent.futures
 import hashlib
 import re
+import signal
 
 import cutter
 import frames as f
@@ -157,6 +158,21 @@ def test_its_grace_ends_what_it_carried_and_no_more(two):
                           lambda: said(two, "bulk-link-up") == 2, LATE_S)
         assert two.get("/status")[0] == 200
     assert said(two, "session-parked") == 0
+
+
+def test_a_relay_that_ends_does_not_wait_for_it(two):
+    """Well before the 30 s of a drain: nobody may come back."""
+    have_both(two)
+    with raw_visitor.open_to(two.url, two.ca) as visitor:
+        visitor.ask("/endless")
+        assert visitor.until(b"still here")
+        two.network.refuse()
+        two.network.cut_last()
+        stages.eventually("its loss", lambda: re.search(
+            r" link-lost .*slot=1 ", two.relay.child.errors()))
+        two.relay.child.signal(signal.SIGTERM)
+        assert visitor.ends(LATE_S) == "cut"
+        assert two.relay.child.wait(LATE_S) == 0
 
 
 def test_only_its_own_key_may_join_a_session():
