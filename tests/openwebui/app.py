@@ -208,11 +208,22 @@ class App:
         with urllib.request.urlopen(url, timeout=REQUEST_S) as reply:
             return json.load(reply)
 
+    def _tell(self, path):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.provider}{path}", method="POST")
+        urllib.request.urlopen(request, timeout=REQUEST_S).close()
+
     def step(self):
         """Let the provider's answer go on by a word."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.provider}/step", method="POST")
-        urllib.request.urlopen(request, timeout=REQUEST_S).close()
+        self._tell("/step")
+
+    def hold(self, what):
+        """Let the provider answer no "recordings" or no "questions"."""
+        self._tell("/hold?what=" + what)
+
+    def release(self, what):
+        """Let it answer them again, those that wait first."""
+        self._tell("/release?what=" + what)
 
     def log(self):
         """Its output so far, access log included."""

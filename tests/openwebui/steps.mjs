@@ -40,26 +40,50 @@ export async function call({ page }, { listens, sentences }) {
   return { at_ms: Date.now() };
 }
 
+// Say a sentence; what had been noted before it.
+async function say(page) {
+  return page.evaluate(() => {
+    const { recordings, speeches } = window.sallyportNotes;
+    window.sallyportSay(recordings.length + 1);
+    return { recordings: recordings.length, speeches: speeches.length };
+  });
+}
+
+// Wait until the answer to what was said after |before| has been heard to its
+// end, and the call listens again.
+async function heard(page, { before, listens, timeout = TURN_MS }) {
+  await page.waitForFunction(({ recordings, speeches }) => {
+    const notes = window.sallyportNotes;
+    const ended = notes.media.filter(
+      (m) => m.kind === "ended" && m.source === "blob:").length;
+    return notes.recordings.length > recordings
+      && notes.speeches.length > speeches
+      && ended === notes.speeches.length;
+  }, before, { timeout, polling: 50 });
+  await page.getByText(listens).first()
+    .waitFor({ state: "visible", timeout: TURN_MS });
+}
+
 // So often: say a sentence, hear its answer to the end, and be listened to
 // again. Nobody speaks meanwhile, so that nothing is interrupted.
 export async function turns({ page }, { count, listens }) {
   for (let turn = 0; turn < count; turn++) {
-    const before = await page.evaluate(() => {
-      const { recordings, speeches } = window.sallyportNotes;
-      window.sallyportSay(recordings.length + 1);
-      return { recordings: recordings.length, speeches: speeches.length };
-    });
-    await page.waitForFunction(({ recordings, speeches }) => {
-      const notes = window.sallyportNotes;
-      const ended = notes.media.filter(
-        (m) => m.kind === "ended" && m.source === "blob:").length;
-      return notes.recordings.length > recordings
-        && notes.speeches.length > speeches
-        && ended === notes.speeches.length;
-    }, before, { timeout: TURN_MS, polling: 50 });
-    await page.getByText(listens).first()
-      .waitFor({ state: "visible", timeout: TURN_MS });
+    await heard(page, { before: await say(page), listens });
   }
+  return { at_ms: Date.now() };
+}
+
+// The first half of a turn: a sentence, till the page is |thinking| of it.
+export async function half_turn({ page }, { thinking }) {
+  const before = await say(page);
+  await page.getByText(thinking).first()
+    .waitFor({ state: "visible", timeout: TURN_MS });
+  return before;
+}
+
+// The second half, after an outage: what half_turn() gave is |before|.
+export async function other_half({ page }, { before, listens }) {
+  await heard(page, { before, listens, timeout: 2 * TURN_MS });
   return { at_ms: Date.now() };
 }
 

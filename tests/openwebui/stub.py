@@ -6,6 +6,8 @@ POST /v1/chat/completions       words, WORD_MS apart, as server-sent events;
                                 with `in step` each word for a POST /step
 POST /v1/audio/transcriptions   notes the recording; a new text each time
 POST /v1/audio/speech           a tone that is different for each text
+POST /hold, POST /release       ?what=recordings or questions: those that come
+                                meanwhile are answered when they are released
 WS   /v1/realtime               stub_realtime.py
 GET  /v1/models                 one model
 GET  /noted                     what came: recordings, speeches, questions
@@ -82,6 +84,10 @@ class Stub:
         self.speeches = []
         self.questions = []
         self.steps = asyncio.Semaphore(0)
+        self.gates = {"recordings": asyncio.Event(),
+                      "questions": asyncio.Event()}
+        for gate in self.gates.values():
+            gate.set()
         self.realtime = stub_realtime.Realtime()
 
     async def noted(self, request):
@@ -90,6 +96,16 @@ class Stub:
             "recordings": self.recordings, "speeches": self.speeches,
             "questions": self.questions, "realtime": self.realtime.noted()})
 
+    async def hold(self, request):
+        """Answer none of these for now."""
+        self.gates[request.query["what"]].clear()
+        await request.reply_json({})
+
+    async def release(self, request):
+        """Answer them again."""
+        self.gates[request.query["what"]].set()
+        await request.reply_json({})
+
     async def chat(self, request):
         """An answer, at once or word by word."""
         asked = json.loads(await request.body())
@@ -97,6 +113,7 @@ class Stub:
         self.questions.append({"text": question, "at": time.monotonic(),
                                "stream": bool(asked.get("stream"))})
         answer = f"Answer {len(self.questions)} is here. {WORDS}"
+        await self.gates["questions"].wait()
         if not asked.get("stream"):
             await request.reply_json({
                 "id": "c", "object": "chat.completion", "created": 1,
@@ -136,6 +153,7 @@ class Stub:
             "bytes": len(sound), "magic": sound[:4].hex(),
             "sha256": hashlib.sha256(sound).hexdigest()})
         text = f"This is turn {len(self.recordings)} of the call."
+        await self.gates["recordings"].wait()
         await request.reply_json({"text": text})
 
     async def speak(self, request):
@@ -174,6 +192,7 @@ def main():
         ("GET", "/v1/realtime"): stub.realtime.serve,
         ("GET", "/noted"): stub.noted,
         ("POST", "/step"): stub.step,
+        ("POST", "/hold"): stub.hold, ("POST", "/release"): stub.release,
     }, missing, idle_s=75.0), port=options.port)
 
 

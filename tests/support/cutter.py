@@ -4,7 +4,8 @@ Carries TCP connections to the relay as they are. cut() ends them, as a router
 that restarts; reset() does so with RST, half_close() one way only; freeze()
 lets them stand and swallows what comes, as after a change of network, where
 the old flows lead nowhere; heal() lets new ones through again. With |rate| it
-is slow: so many bytes a second each way.
+is slow: so many bytes a second each way. New connections come from |address|:
+the client has moved when that changes.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ class Cutter:
     def __init__(self, relay_port):
         self.relay_port = relay_port
         self.rate = None
+        self.address = "127.0.0.1"
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -112,7 +114,8 @@ class Flow:
         self._network = network
         self._closed_way = None
         self._ends = [near, socket.create_connection(
-            ("127.0.0.1", network.relay_port))]
+            ("127.0.0.1", network.relay_port),
+            source_address=(network.address, 0))]
         for way in (TO_RELAY, TO_CLIENT):
             threading.Thread(target=self._carry, args=(way,),
                              daemon=True).start()
