@@ -47,12 +47,7 @@ bool output_is_urgent_on(const struct session *s, const struct slot *slot)
 
 bool output_is_urgent(const struct session *s)
 {
-    for (unsigned i = 0; i < SLOTS_MAX; i++) {
-        if (output_is_urgent_on(s, &s->slots[i])) {
-            return true;
-        }
-    }
-    return false;
+    return s->now_us < s->urgent_us;
 }
 
 /* output_scope(), and what is in flight on this link. What another link has
@@ -60,10 +55,10 @@ bool output_is_urgent(const struct session *s)
 static enum sched_scope slot_scope(const struct session *s,
                                    const struct slot *slot)
 {
-    enum sched_scope scope = output_scope(s);
+    enum sched_scope scope = SCHED_ALL;
 
-    if (slot->log.cost < SENT_LOG_GUARANTEED) {
-        scope = SCHED_ALL;
+    if (slot->log.cost >= SENT_LOG_GUARANTEED) {
+        scope = output_scope(s);
     }
 
     if (scope == SCHED_ALL && output_is_urgent(s) &&
@@ -147,6 +142,7 @@ static struct chunk *take_stream(struct session *s, struct slot *slot)
     sched_sent(&slot->sched, st, c->type, c->len - FRAME_HEADER_LEN, s->now_us);
     if (c->type == FRAME_DATA && sched_is_urgent(st)) {
         slot->urgent_us = s->now_us + FLIGHT_URGENT_US;
+        s->urgent_us = slot->urgent_us;
     }
     unsent_schedule(s, st);
     if ((c->flags & FRAME_FIN) != 0) {

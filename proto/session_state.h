@@ -51,6 +51,8 @@ struct session {
     bool is_leaving; /* GOAWAY was sent or received */
     bool is_renew_queued;
 
+    uint64_t urgent_us; /* the latest of the slots' own */
+
     uint64_t stall_look_us; /* no stream has stalled for too long before */
 
     uint64_t unsent_bytes;      /* payload in all streams' queues */
