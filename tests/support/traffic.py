@@ -149,9 +149,11 @@ class Visitors:
         """One WebSocket that says numbers, and hears them."""
         async with self.socket("/ws") as socket:
             async def say():
+                begun = time.monotonic()
                 for number in range(self.messages):
+                    due = begun + number * EVERY_MS / 1000
+                    await asyncio.sleep(max(0, due - time.monotonic()))
                     await socket.send(json.dumps({"n": number}))
-                    await asyncio.sleep(EVERY_MS / 1000)
 
             saying, order = asyncio.create_task(say()), Order(kind)
             while order.next < self.messages:
