@@ -359,11 +359,12 @@ static enum err dispatch(struct session *s, struct slot *slot,
     case FRAME_REFUSED:
     case FRAME_UNBIND:
     case FRAME_UNBOUND:
-    case FRAME_GOAWAY:
     case FRAME_NEXT_KEY:
         if (slot != &s->slots[SLOT_EXPRESS]) {
             return breach(s, "a frame of the session on its second link");
         }
+        return receive_session_event(s, f, event);
+    case FRAME_GOAWAY: /* of a session that failed, on the link it failed on */
         return receive_session_event(s, f, event);
     case FRAME_LOGIN:
     case FRAME_WELCOME:

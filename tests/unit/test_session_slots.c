@@ -241,16 +241,38 @@ test_who_is_not_heard_since_a_new_beginning_begins_anew(void **state)
     assert_int_equal(session_judge(relay, SECOND, 8, 0), CLAIM_TRUE);
 }
 
-static void test_the_session_speaks_on_its_first_link_only(void **state)
+static void test_the_session_binds_on_its_first_link_only(void **state)
 {
     struct pair *p = *state;
+    struct frame_bind b = { .tunnel = 2, .name = span_text("other") };
     struct session_event event;
-    struct span bind = bytes_frame(0, FRAME_BIND, 0, span_text("no matter"));
     size_t used;
 
-    assert_int_equal(session_step(p->relay.session, SECOND, ++p->now_us, bind,
-                                  &used, &event),
+    assert_int_equal(session_bind(p->client.session, &b), ERR_OK);
+    assert_int_equal(session_step(p->relay.session, SECOND, ++p->now_us,
+                                  frame_of(p, p->client.session, 0), &used,
+                                  &event),
                      ERR_PROTOCOL);
+    assert_non_null(strstr(session_why(p->relay.session), "second link"));
+}
+
+static void test_a_session_that_fails_says_why_on_either_link(void **state)
+{
+    struct pair *p = *state;
+    uint8_t bytes[16];
+
+    for (unsigned slot = 0; slot <= SECOND; slot++) {
+        struct wire_writer w;
+        struct session_event event;
+
+        wire_writer_init(&w, bytes, sizeof(bytes));
+        frame_put_goaway(&w, ERR_PROTOCOL, span_text("the reason"));
+        assert_true(wire_writer_done(&w));
+        event = give(p, p->client.session, slot,
+                     bytes_frame(0, FRAME_GOAWAY, 0, span_of(bytes, w.len)));
+        assert_int_equal(event.kind, EVENT_GOAWAY);
+        assert_int_equal(event.code, ERR_PROTOCOL);
+    }
 }
 
 static void write_frames(struct session *s, uint32_t id, unsigned count)
@@ -336,7 +358,8 @@ int main(void)
         CASE(test_a_slot_that_begins_anew_takes_its_streams_along),
         CASE(test_a_stream_of_a_lost_link_queues_what_such_may),
         CASE(test_who_is_not_heard_since_a_new_beginning_begins_anew),
-        CASE(test_the_session_speaks_on_its_first_link_only),
+        CASE(test_the_session_binds_on_its_first_link_only),
+        CASE(test_a_session_that_fails_says_why_on_either_link),
         CASE(test_a_call_holds_back_bulk_of_the_other_link),
         CASE(test_a_full_log_of_one_link_leaves_the_other_its_share),
     };
