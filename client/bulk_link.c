@@ -91,8 +91,11 @@ static void doubt_link(struct uplink_session *s)
 
 static void on_suspect(void *owner)
 {
+    struct uplink_session *s = owner;
+
     LOG(LOG_INFO, "link-suspect", log_u64("slot", SLOT_BULK));
-    doubt_link(owner);
+    doubt_ask_others(&s->carrier, SLOT_BULK, loop_now(s->uplink->loop));
+    doubt_link(s);
 }
 
 void bulk_link_network(struct uplink_session *s, enum watch_event event)

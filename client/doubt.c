@@ -16,6 +16,16 @@ void doubt_begin(struct redial *r, const struct redial_pace *pace)
     }
 }
 
+void doubt_ask_others(struct carrier *c, unsigned slot, uint64_t now_us)
+{
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        if (i != slot && c->links[i] != NULL) {
+            session_probe(c->session, i, now_us);
+            link_wake(c->links[i]);
+        }
+    }
+}
+
 bool doubt_is_over(const struct carrier *c, unsigned slot, uint64_t now_us)
 {
     return c->links[slot] != NULL && !session_is_asked(c->session, slot) &&

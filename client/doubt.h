@@ -15,6 +15,10 @@
  * through already may log in. */
 void doubt_begin(struct redial *r, const struct redial_pace *pace);
 
+/* The link in |slot| is in doubt: ask the other ones, which go the same way and
+ * would not find out for 25 s when nothing lives on them. */
+void doubt_ask_others(struct carrier *c, unsigned slot, uint64_t now_us);
+
 /* Whether |slot| has a link, and it has answered since it was doubted. */
 bool doubt_is_over(const struct carrier *c, unsigned slot, uint64_t now_us);
 

@@ -104,6 +104,7 @@ static void on_suspect(void *owner)
     /* One that was left ends with its link. */
     if (s == s->uplink->now) {
         LOG(LOG_INFO, "link-suspect", log_u64("slot", SLOT_EXPRESS));
+        doubt_ask_others(&s->carrier, SLOT_EXPRESS, loop_now(s->uplink->loop));
         doubt_link(s->uplink);
     }
 }

@@ -174,6 +174,9 @@ def test_a_link_that_swallows_everything_is_replaced(cut_stage):
             stop.set()
         assert gap.result(60) < SWALLOWED_S
     assert "link-fenced" in cut_stage.relay.child.errors()
+    begin = calm.now()
+    assert cut_stage.get("/status")[0] == 200
+    assert calm.now() - begin < SWALLOWED_S  # on the other link
 
 
 def test_a_request_that_comes_meanwhile_waits(cut_stage):
