@@ -38,7 +38,7 @@ WAYS = {
 SLOTHS = 50
 STALLING = SLOTHS * sum(way.status is None for way in WAYS.values())
 VISITORS = 2
-# Below the 2 s of silence after which a link is in doubt: it is asked in between.
+# Below the 2 s of silence after which a link is in doubt.
 STEP_S = 1
 PATIENCE_S = 240  # it is 300, less what the test itself may take
 ENOUGH_S = 390
