@@ -110,12 +110,8 @@ void bulk_link_network(struct uplink_session *s, enum watch_event event)
 static enum err link_up(struct uplink_session *s, struct conn *conn,
                         const struct welcome *m)
 {
-    struct link_handler handler = { .on_event = uplink_session_event,
-                                    .on_writable = uplink_session_writable,
-                                    .on_end = on_link_end,
-                                    .on_pressure = uplink_session_pressure,
-                                    .on_suspect = on_suspect,
-                                    .owner = s };
+    static const struct link_handler ends = { .on_end = on_link_end,
+                                              .on_suspect = on_suspect };
     struct session *session = s->carrier.session;
     uint64_t now_us = s->uplink->loop->now_us;
 
@@ -129,8 +125,7 @@ static enum err link_up(struct uplink_session *s, struct conn *conn,
         begin_anew(s);
         session_link_up(session, SLOT_BULK, now_us);
     }
-    *link_of(s) = link_open_adopt(conn, session, SLOT_BULK, &handler);
-    if (*link_of(s) == NULL) {
+    if (uplink_session_link(s, SLOT_BULK, conn, &ends) != ERR_OK) {
         session_link_lost(session, SLOT_BULK, now_us);
         return ERR_NOMEM;
     }

@@ -129,18 +129,12 @@ static void on_watch(void *owner, enum watch_event event)
 static enum err link_up(struct uplink *u, struct conn *conn,
                         const struct welcome *m)
 {
-    struct link_handler handler = { .on_event = uplink_session_event,
-                                    .on_writable = uplink_session_writable,
-                                    .on_end = on_link_end,
-                                    .on_pressure = uplink_session_pressure,
-                                    .on_suspect = on_suspect,
-                                    .owner = u->now };
+    static const struct link_handler ends = { .on_end = on_link_end,
+                                              .on_suspect = on_suspect };
     enum err e = uplink_session_take(u, m);
 
     if (e == ERR_OK) {
-        u->now->carrier.links[SLOT_EXPRESS] = link_open_adopt(
-            conn, u->now->carrier.session, SLOT_EXPRESS, &handler);
-        e = u->now->carrier.links[SLOT_EXPRESS] == NULL ? ERR_NOMEM : ERR_OK;
+        e = uplink_session_link(u->now, SLOT_EXPRESS, conn, &ends);
     }
     if (e == ERR_OK && !m->is_resumed) {
         e = uplink_session_bind(u);

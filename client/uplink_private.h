@@ -91,9 +91,13 @@ MUST_CHECK enum err uplink_session_leave(struct uplink *u);
 /* The link of |s| is gone; false if |s| was left, and is freed. */
 bool uplink_session_is_newest(struct uplink_session *s);
 
-/* What the link's handler calls; its owner is the struct uplink_session. */
-void uplink_session_event(void *owner, const struct session_event *event);
-void uplink_session_writable(void *owner, void *stream_owner, uint32_t stream);
-void uplink_session_pressure(void *owner);
+/*
+ * |conn| is |slot|'s link of |s| from now on, after session_link_up() or
+ * session_link_resume(); |ends| has on_end and on_suspect, all else is the
+ * session's. ERR_NOMEM: |conn| stays the caller's.
+ */
+MUST_CHECK enum err uplink_session_link(struct uplink_session *s, unsigned slot,
+                                        struct conn *conn,
+                                        const struct link_handler *ends);
 
 #endif

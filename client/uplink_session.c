@@ -250,7 +250,7 @@ static void on_session_event(struct uplink *u,
     }
 }
 
-void uplink_session_event(void *owner, const struct session_event *event)
+static void on_event(void *owner, const struct session_event *event)
 {
     struct uplink_session *s = owner;
     struct uplink *u = s->uplink;
@@ -287,16 +287,30 @@ void uplink_session_event(void *owner, const struct session_event *event)
     uplink_session_check_drained(u);
 }
 
-void uplink_session_writable(void *owner, void *stream_owner, uint32_t stream)
+static void on_writable(void *owner, void *stream_owner, uint32_t stream)
 {
     (void)owner;
     (void)stream;
     local_writable(stream_owner);
 }
 
-void uplink_session_pressure(void *owner)
+static void on_pressure(void *owner)
 {
     local_set_shed(&((struct uplink_session *)owner)->world.locals);
+}
+
+enum err uplink_session_link(struct uplink_session *s, unsigned slot,
+                             struct conn *conn, const struct link_handler *ends)
+{
+    struct link_handler handler = *ends;
+
+    handler.on_event = on_event;
+    handler.on_writable = on_writable;
+    handler.on_pressure = on_pressure;
+    handler.owner = s;
+    s->carrier.links[slot] =
+        link_open_adopt(conn, s->carrier.session, slot, &handler);
+    return s->carrier.links[slot] == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 static struct session *make_session(struct uplink *u, const struct welcome *m)

@@ -7,7 +7,6 @@ grace ends its own streams only; whose session it may join.
 """
 
 import concurrent.futures
-import hashlib
 import re
 import signal
 
@@ -63,20 +62,6 @@ def have_both(stage):
     stages.eventually("a second link", lambda: goes_on(stage, 1), LATE_S)
 
 
-def download(stage, length):
-    """The hash of a large answer."""
-    visitor = stage.visitor(120)
-    try:
-        visitor.request("GET", f"/download?bytes={length}")
-        response = visitor.getresponse()
-        digest = hashlib.sha256()
-        while data := response.read(65536):
-            digest.update(data)
-        return digest.hexdigest()
-    finally:
-        visitor.close()
-
-
 def follow(stage):
     """A visitor that follows an event stream without end."""
     visitor = raw_visitor.open_to(stage.url, stage.ca)
@@ -109,8 +94,8 @@ def test_what_is_urgent_goes_on_the_first(two):
 @pytest.mark.parametrize("two", [((), ["--single-link"])], indirect=True)
 def test_who_wants_one_link_has_one(two):
     length = MB
-    assert download(two, length) == pattern.sha256(length)
-    assert download(two, length) == pattern.sha256(length)
+    assert two.download_sha256(length) == pattern.sha256(length)
+    assert two.download_sha256(length) == pattern.sha256(length)
     assert said(two, "bulk-link-up") == 0
 
 
@@ -118,7 +103,7 @@ def test_where_a_second_one_is_refused_the_first_serves_all(two):
     two.network.refuse()
     length = MB
     with follow(two) as events:
-        assert download(two, length) == pattern.sha256(length)
+        assert two.download_sha256(length) == pattern.sha256(length)
         assert events.until(b"data:")
     assert said(two, "bulk-link-up") == 0
 
@@ -130,7 +115,7 @@ def test_it_is_lost_and_comes_back_alone(two):
     with follow(two) as events, \
             concurrent.futures.ThreadPoolExecutor(1) as pool:
         for cuts in range(1, 4):
-            body = pool.submit(download, two, length)
+            body = pool.submit(two.download_sha256, length)
             assert events.until(b"data:")
             two.network.cut_last()
             stages.eventually("the second link again", lambda n=cuts: said(

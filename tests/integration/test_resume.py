@@ -9,7 +9,6 @@ grace, and how; a goodbye is not waited for.
 
 import asyncio
 import concurrent.futures
-import hashlib
 import json
 import ssl
 import threading
@@ -64,20 +63,6 @@ def break_often(stage, stop):
     return cuts
 
 
-def download(stage, length):
-    """The hash of a large answer."""
-    visitor = stage.visitor(120)
-    try:
-        visitor.request("GET", f"/download?bytes={length}")
-        response = visitor.getresponse()
-        digest = hashlib.sha256()
-        while data := response.read(65536):
-            digest.update(data)
-        return digest.hexdigest()
-    finally:
-        visitor.close()
-
-
 def upload(stage, length):
     """The hash the service made of a large request."""
     visitor = stage.visitor(120)
@@ -121,7 +106,7 @@ def test_everything_lives_through_cuts(cut_stage):
         talks = [pool.submit(converse, cut_stage, stop) for _ in range(3)]
         cuts = pool.submit(break_often, cut_stage, stop)
         bodies = [pool.submit(move, cut_stage, length)
-                  for move in (download, upload, download, upload)]
+                  for move in (stages.Stage.download_sha256, upload) * 2]
         try:
             hashes = {body.result(240) for body in bodies}
             stages.eventually("several cuts", lambda: links(

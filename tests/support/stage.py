@@ -10,6 +10,7 @@ assertion of our programs fails the test that stops them.
 """
 
 import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -149,6 +150,19 @@ class Stage:
             visitor.request("GET", target)
             response = visitor.getresponse()
             return response.status, response.read()
+        finally:
+            visitor.close()
+
+    def download_sha256(self, length, timeout_s=120.0):
+        """The hash of a large answer of the service's."""
+        visitor = self.visitor(timeout_s)
+        try:
+            visitor.request("GET", f"/download?bytes={length}")
+            response = visitor.getresponse()
+            digest = hashlib.sha256()
+            while data := response.read(65536):
+                digest.update(data)
+            return digest.hexdigest()
         finally:
             visitor.close()
 

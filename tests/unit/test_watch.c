@@ -50,20 +50,28 @@ static void change_network(void)
     (void)close(fd);
 }
 
-static void test_a_link_that_comes_up_is_noticed(void **state)
+/* Watch a network of our own; skips the test where there can be none. */
+static struct watch *watch_own_network(struct loop *l, struct seen *seen)
 {
-    struct loop loop;
-    struct seen seen = { 0 };
     struct watch *w;
 
-    (void)state;
     if (unshare(CLONE_NEWNET) != 0) {
         print_message("a network of our own needs root\n");
         skip();
     }
-    assert_int_equal(loop_open(&loop), ERR_OK);
-    w = watch_new(&loop, on_watch, &seen);
+    assert_int_equal(loop_open(l), ERR_OK);
+    w = watch_new(l, on_watch, seen);
     assert_non_null(w);
+    return w;
+}
+
+static void test_a_link_that_comes_up_is_noticed(void **state)
+{
+    struct loop loop;
+    struct seen seen = { 0 };
+    struct watch *w = watch_own_network(&loop, &seen);
+
+    (void)state;
     change_network();
     run_until(&loop, &seen.network);
     watch_free(w);
@@ -90,16 +98,9 @@ static void test_what_comes_after_too_much_is_noticed(void **state)
 {
     struct loop loop;
     struct seen seen = { 0 };
-    struct watch *w;
+    struct watch *w = watch_own_network(&loop, &seen);
 
     (void)state;
-    if (unshare(CLONE_NEWNET) != 0) {
-        print_message("a network of our own needs root\n");
-        skip();
-    }
-    assert_int_equal(loop_open(&loop), ERR_OK);
-    w = watch_new(&loop, on_watch, &seen);
-    assert_non_null(w);
     shorten_queue();
     for (int i = 0; i < 4; i++) {
         change_network();
