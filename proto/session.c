@@ -279,6 +279,17 @@ static uint64_t suspect_at(const struct slot *at)
                                is_waiting ? at->log.moved_us : LIVENESS_NEVER);
 }
 
+/* Whether a writer waits for room. */
+static bool is_waited_for(const struct session *s)
+{
+    bool is_any = false;
+
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        is_any = is_any || s->slots[i].waiting.first != NULL;
+    }
+    return is_any;
+}
+
 uint64_t session_deadline(const struct session *s, unsigned slot)
 {
     const struct slot *at = &s->slots[slot];
@@ -306,7 +317,7 @@ uint64_t session_deadline(const struct session *s, unsigned slot)
         deadline = s->stall_look_us;
     }
     /* Writers that wait for other sessions' memory are woken by the clock. */
-    if (s->waiting.first != NULL && output_is_relay_full(s) &&
+    if (output_is_relay_full(s) && is_waited_for(s) &&
         s->now_us + 4 * ACK_DELAY_US < deadline) {
         deadline = s->now_us + 4 * ACK_DELAY_US;
     }

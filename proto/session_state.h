@@ -30,6 +30,7 @@ struct slot {
     uint64_t urgent_us; /* till then an interactive stream counts as active */
     struct chunk_queue control; /* whole frames */
     struct stream_list grants;  /* streams with a WINDOW due */
+    struct stream_list waiting; /* writers that were told to stop */
     struct sched sched;
 };
 
@@ -55,8 +56,7 @@ struct session {
 
     uint64_t stall_look_us; /* no stream has stalled for too long before */
 
-    uint64_t unsent_bytes;      /* payload in all streams' queues */
-    struct stream_list waiting; /* writers that were told to stop */
+    uint64_t unsent_bytes; /* payload in all streams' queues */
 
     uint16_t tunnels[TUNNELS_MAX]; /* asked for, 0 free */
     void *spent; /* a head block that was handed out; freed at the next step */

@@ -219,13 +219,25 @@ static bool has_own_share(const struct session *s, const struct stream *st)
            s->slots[st->slot].has_link && !is_relay_short(s);
 }
 
+/* |st|'s writer waits for room; before all others if that is there for it. */
+static void wait_for_room(struct session *s, struct stream *st)
+{
+    struct stream_list *waiting = &s->slots[st->slot].waiting;
+
+    if (has_own_share(s, st)) {
+        stream_list_leave(st, LIST_WAITING);
+        stream_list_put_first(waiting, LIST_WAITING, st);
+    } else if (!stream_list_has(st, LIST_WAITING)) {
+        stream_list_put(waiting, LIST_WAITING, st);
+    }
+}
+
 void unsent_schedule(struct session *s, struct stream *st)
 {
     const struct chunk *first = st->unsent.head;
 
-    if (stream_list_has(st, LIST_WAITING) && has_own_share(s, st)) {
-        stream_list_leave(st, LIST_WAITING);
-        stream_list_put_first(&s->waiting, LIST_WAITING, st);
+    if (stream_list_has(st, LIST_WAITING)) {
+        wait_for_room(s, st);
     }
     if (stream_list_has(st, LIST_READY)) {
         return;
@@ -303,9 +315,8 @@ struct chunk *unsent_take(struct session *s, struct stream *st, size_t quantum)
     header.flags = c->flags;
     frame_header_put(chunk_prepend(c, FRAME_HEADER_LEN), &header);
     c->stream = st->id;
-    if (st->is_waiting && st->unsent.bytes < UNSENT_STREAM_LOW &&
-        !stream_list_has(st, LIST_WAITING)) {
-        stream_list_put(&s->waiting, LIST_WAITING, st);
+    if (st->is_waiting && st->unsent.bytes < UNSENT_STREAM_LOW) {
+        wait_for_room(s, st);
     }
     return c;
 }
@@ -351,27 +362,31 @@ size_t unsent_room(struct session *s, struct stream *st)
     }
     if (room == 0) {
         st->is_waiting = true;
-        if (st->unsent.bytes < UNSENT_STREAM_LOW &&
-            !stream_list_has(st, LIST_WAITING)) {
-            stream_list_put(&s->waiting, LIST_WAITING, st);
+        if (st->unsent.bytes < UNSENT_STREAM_LOW) {
+            wait_for_room(s, st);
         }
     }
     return room;
 }
 
+/* Whether the first of those that wait may write again. */
+static bool is_writable(const struct session *s, const struct stream *st)
+{
+    uint64_t max = session_max(s->slots[st->slot].has_link) / 4 * 3;
+
+    return session_left(s, max) > 0 || has_own_share(s, st);
+}
+
 struct stream *unsent_pop_writable(struct session *s)
 {
-    struct stream *st = s->waiting.first;
-    uint64_t max;
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        struct stream *st = s->slots[i].waiting.first;
 
-    if (st == NULL) {
-        return NULL;
+        if (st != NULL && is_writable(s, st)) {
+            stream_list_leave(st, LIST_WAITING);
+            st->is_waiting = false;
+            return st;
+        }
     }
-    max = session_max(s->slots[st->slot].has_link) / 4 * 3;
-    if (session_left(s, max) == 0 && !has_own_share(s, st)) {
-        return NULL;
-    }
-    stream_list_leave(st, LIST_WAITING);
-    st->is_waiting = false;
-    return st;
+    return NULL;
 }

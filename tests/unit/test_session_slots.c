@@ -347,6 +347,41 @@ static void test_a_full_log_of_one_link_leaves_the_other_its_share(void **state)
     assert_int_equal(carry(p, 0, EVENT_DATA), 1);
 }
 
+/* Write till the session says stop. */
+static void fill(struct session *s, uint32_t id)
+{
+    while (session_room(s, id) > 0) {
+        write_frames(s, id, 1);
+    }
+}
+
+static void test_writers_of_a_lost_link_hold_up_none_of_the_other(void **state)
+{
+    struct pair *p = *state;
+    struct session *relay = p->relay.session;
+    uint32_t call = open_on(p, 0);
+    uint32_t starved = open_on(p, SECOND);
+    uint32_t told = 0;
+
+    session_set_owner(relay, call, p);
+    session_set_owner(relay, starved, p);
+    carry(p, 0, EVENT_NONE);
+    session_link_lost(relay, SECOND, p->now_us);
+    for (unsigned i = 0; i < AWAY_SESSION_MAX / AWAY_STREAM_MAX; i++) {
+        fill(relay, open_on(p, SECOND));
+    }
+    assert_int_equal(session_room(relay, starved), 0);
+    fill(relay, call);
+    assert_null(session_pop_writable(relay, &told));
+    while (session_queued(relay, call) >= UNSENT_STREAM_LOW) {
+        frame_of(p, relay, 0);
+    }
+    assert_ptr_equal(session_pop_writable(relay, &told), p);
+    assert_int_equal(told, call);
+    assert_null(session_pop_writable(relay, &told));
+    assert_int_equal(session_room(relay, starved), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -361,6 +396,7 @@ int main(void)
         CASE(test_the_session_binds_on_its_first_link_only),
         CASE(test_a_session_that_fails_says_why_on_either_link),
         CASE(test_a_call_holds_back_bulk_of_the_other_link),
+        CASE(test_writers_of_a_lost_link_hold_up_none_of_the_other),
         CASE(test_a_full_log_of_one_link_leaves_the_other_its_share),
     };
 
