@@ -79,7 +79,7 @@ static void replace(struct client_session *s, struct client_session *before,
     time_t now = (time_t)clock_wall_s();
     struct tm utc;
 
-    address_text(&s->peer, peer, sizeof(peer));
+    address_text(&s->peers[SLOT_EXPRESS], peer, sizeof(peer));
     (void)gmtime_r(&now, &utc);
     (void)strftime(time_text, sizeof(time_text), "%Y-%m-%d %H:%M:%S UTC", &utc);
     (void)snprintf(sentence, sizeof(sentence),

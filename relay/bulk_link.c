@@ -94,6 +94,7 @@ enum err bulk_link_take(struct client_session *s, struct conn *c,
     uint64_t now_us = loop_now(&s->worker->loop);
     enum err e = ERR_OK;
 
+    conn_peer(c, &s->peers[SLOT_BULK]);
     if (is_resumed) {
         e = session_link_resume(session, SLOT_BULK, received, now_us);
         s->resumes += e == ERR_OK ? 1 : 0;

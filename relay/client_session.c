@@ -248,7 +248,7 @@ static void link_over(struct client_session *s, unsigned slot,
     char peer[ADDRESS_TEXT_MAX];
 
     link_quality_measure(&q, &s->carrier);
-    address_text(&s->peer, peer, sizeof(peer));
+    address_text(&s->peers[slot], peer, sizeof(peer));
     LOG(how == LINK_LOST ? LOG_INFO : LOG_WARN,
         how == LINK_LOST ? "link-lost" : "session-failed",
         log_u64("session", s->number), log_u64("slot", slot),
@@ -313,7 +313,7 @@ enum err client_session_link(struct client_session *s, unsigned slot,
     if (s->carrier.links[slot] == NULL) {
         return ERR_NOMEM;
     }
-    address_text(&s->peer, peer, sizeof(peer));
+    address_text(&s->peers[slot], peer, sizeof(peer));
     keys_to_text(s->key, KEY_LEN, key, sizeof(key));
     LOG(LOG_INFO, event, log_u64("session", s->number), log_text("peer", peer),
         log_text("key", key), log_u64("resumes", s->resumes));
@@ -345,7 +345,7 @@ enum err client_session_start(struct worker *w, struct conn *c,
     }
     s->free_later.run = on_free_later;
     memcpy(s->key, start->key, KEY_LEN);
-    s->peer = start->address;
+    s->peers[SLOT_EXPRESS] = start->address;
     s->since_s = clock_wall_s();
     s->number = ++w->next_session;
     session_link_up(s->carrier.session, SLOT_EXPRESS, w->loop.now_us);
@@ -384,7 +384,7 @@ client_session_resumable(struct worker *w, const uint8_t id[SESSION_ID_LEN],
 void client_session_fence(struct client_session *s, uint32_t epoch,
                           const struct sockaddr_storage *peer)
 {
-    s->peer = *peer;
+    s->peers[SLOT_EXPRESS] = *peer;
     if (s->carrier.links[SLOT_EXPRESS] != NULL) {
         LOG(LOG_INFO, "link-fenced", log_u64("session", s->number),
             log_u64("slot", SLOT_EXPRESS));

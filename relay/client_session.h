@@ -33,10 +33,10 @@ struct client_session {
     struct parked parked;  /* while the express link is away */
     struct bulk_link bulk; /* the second link */
     struct link_quality_watch *quality;
-    uint64_t number;      /* for the log */
-    uint8_t key[KEY_LEN]; /* the client's */
-    struct sockaddr_storage peer;
-    int64_t since_s; /* wall clock */
+    uint64_t number;                          /* for the log */
+    uint8_t key[KEY_LEN];                     /* the client's */
+    struct sockaddr_storage peers[SLOTS_MAX]; /* of the latest links */
+    int64_t since_s;                          /* wall clock */
     struct tunnel tunnels[TUNNELS_MAX];
     size_t tunnel_count;
     struct exchange *exchanges; /* all that use this session */

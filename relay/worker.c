@@ -95,7 +95,7 @@ static bool admin_session_at(void *owner, size_t index,
     if (store_key(w->store, s->key, &key) == ERR_OK) {
         memcpy(out->key_name, key.name, sizeof(out->key_name));
     }
-    address_text(&s->peer, out->peer, sizeof(out->peer));
+    address_text(&s->peers[SLOT_EXPRESS], out->peer, sizeof(out->peer));
     for (size_t i = 0; i < s->tunnel_count; i++) {
         int len = snprintf(out->names + used, sizeof(out->names) - used, "%s%s",
                            i > 0 ? " " : "", s->tunnels[i].label);

@@ -79,6 +79,21 @@ def test_it_is_dialled_with_the_first_request(two):
     assert said(two, "bulk-link-up") == 1
 
 
+def test_the_log_tells_each_link_from_the_other(two):
+    """By its own peer, where it begins and where it ends."""
+    have_both(two)
+    two.network.cut_last()
+    stages.eventually("it again", lambda: said(two, "bulk-link-resumed"), LATE_S)
+    peers_of = dict(re.findall(
+        r" info (\S*link\S*) session=2 .*?peer=(\S+)",
+        two.relay.child.errors()))
+    assert len(peers_of) == 4  # up twice, lost, resumed
+    assert peers_of["link-up"] != peers_of["bulk-link-up"]
+    assert peers_of["link-lost"] == peers_of["bulk-link-up"]
+    assert peers_of["bulk-link-resumed"] not in (
+        peers_of["link-up"], peers_of["bulk-link-up"])
+
+
 def test_what_is_urgent_goes_on_the_first(two):
     have_both(two)
     before = len(slots(two))
