@@ -3,9 +3,10 @@
 Carries TCP connections to the relay as they are. cut() ends them, as a router
 that restarts; reset() does so with RST, half_close() one way only; freeze()
 lets them stand and swallows what comes, as after a change of network, where
-the old flows lead nowhere; heal() lets new ones through again. With |rate| it
-is slow: so many bytes a second each way. New connections come from |address|:
-the client has moved when that changes.
+the old flows lead nowhere; heal() lets new ones through again. Some break the
+oldest or the newest one only, and let new ones pass. With |rate| it is slow:
+so many bytes a second each way. New connections come from |address|: the
+client has moved when that changes.
 """
 
 import contextlib
@@ -79,11 +80,26 @@ class Cutter:
         for flow in self._close():
             flow.is_frozen = True
 
-    def cut_last(self):
-        """End the newest connection only; new ones pass."""
+    def _pop(self, at):
         with self._lock:
-            flow = self._flows.pop()
-        flow.end()
+            return self._flows.pop(at)
+
+    def cut_first(self):
+        """End the oldest connection only."""
+        self._pop(0).end()
+
+    def cut_last(self):
+        """End the newest connection only."""
+        self._pop(-1).end()
+
+    def freeze_last(self):
+        """Swallow what comes on the newest connection only."""
+        self._pop(-1).is_frozen = True
+
+    def standing(self):
+        """The connections that neither end has closed."""
+        with self._lock:
+            return [flow for flow in self._flows if not flow.is_over]
 
     def refuse(self):
         """What stands stays; nothing new passes."""
@@ -110,7 +126,7 @@ class Flow:
     """One connection, carried both ways."""
 
     def __init__(self, near, network):
-        self.is_frozen = False
+        self.is_frozen = self.is_over = False
         self._network = network
         self._closed_way = None
         self._ends = [near, socket.create_connection(
@@ -133,6 +149,7 @@ class Flow:
 
     def end(self):
         """No byte more either way."""
+        self.is_over = True
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
