@@ -15,13 +15,18 @@ static void check(bool is_good, const char *why)
 static void check_books(const struct pair_end *end)
 {
     const struct session *s = end->session;
-    uint64_t sent = s->slots[0].log.cost;
+    uint64_t sent = 0;
     uint64_t unsent = 0;
     uint64_t held = 0;
     size_t live = 0;
 
-    for (struct chunk *c = s->slots[0].control.head; c != NULL; c = c->next) {
-        sent += chunk_cost(c);
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        const struct slot *slot = &s->slots[i];
+
+        sent += slot->log.cost;
+        for (struct chunk *c = slot->control.head; c != NULL; c = c->next) {
+            sent += chunk_cost(c);
+        }
     }
     for (size_t i = 0; i < s->streams.used; i++) {
         const struct stream *st = s->streams.at[i];
@@ -48,9 +53,11 @@ static void check_books(const struct pair_end *end)
     check(s->live == live, "count of live streams");
 }
 
-static void check_log(const struct pair_end *from, const struct pair_end *to)
+static void check_log(const struct pair_end *from, const struct pair_end *to,
+                      unsigned slot)
 {
-    const struct sent_log *log = &from->session->slots[0].log;
+    const struct sent_log *log = &from->session->slots[slot].log;
+    uint64_t received = to->session->slots[slot].received;
     uint64_t position = log->acked;
     uint64_t cost = 0;
 
@@ -65,9 +72,8 @@ static void check_log(const struct pair_end *from, const struct pair_end *to)
                               : log->again->position - log->again->len),
           "log's place");
     check(cost == log->cost, "log's cost");
-    check(to->session->slots[0].received <= log->end, "received too much");
-    check(log->acked <= to->session->slots[0].received,
-          "freed before it was received");
+    check(received <= log->end, "received too much");
+    check(log->acked <= received, "freed before it was received");
 }
 
 static void check_credit(const struct session *near, const struct session *far)
@@ -81,6 +87,7 @@ static void check_credit(const struct session *near, const struct session *far)
         }
         peer = streams_find(&far->streams, st->id);
         check(peer != NULL && !peer->is_over, "one end alone has a stream");
+        check(peer->slot == st->slot, "a stream has two slots");
         if (st->is_fin_queued) {
             continue;
         }
@@ -93,17 +100,16 @@ static void check_credit(const struct session *near, const struct session *far)
     }
 }
 
-void accounts_check_logs(const struct pair *p)
+void accounts_check_logs(const struct pair *p, unsigned slot)
 {
-    check_log(&p->relay, &p->client);
-    check_log(&p->client, &p->relay);
+    check_log(&p->relay, &p->client, slot);
+    check_log(&p->client, &p->relay, slot);
 }
 
 void accounts_check(const struct pair *p)
 {
     check_books(&p->relay);
     check_books(&p->client);
-    accounts_check_logs(p);
 }
 
 void accounts_check_credit(const struct pair *p)
@@ -117,13 +123,20 @@ void accounts_check_end(const struct pair *p)
     const struct pair_end *ends[] = { &p->relay, &p->client };
 
     accounts_check(p);
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        accounts_check_logs(p, slot);
+    }
     for (unsigned i = 0; i < 2; i++) {
         const struct session *s = ends[i]->session;
 
         check(s->streams.count == 0 && s->live == 0, "a stream is left over");
-        check(s->slots[0].log.frames.count == 0, "not all is acknowledged");
+        for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+            check(s->slots[slot].log.frames.count == 0,
+                  "not all is acknowledged");
+            check(session_deadline(s, slot) > p->now_us,
+                  "a deadline in the past");
+        }
         check(ends[i]->sent.used == 0, "sent bytes are left over");
         check(ends[i]->receive.used == 0, "received bytes are left over");
-        check(session_deadline(s, 0) > p->now_us, "a deadline in the past");
     }
 }

@@ -7,10 +7,10 @@
 
 #include "tests/support/pair.h"
 
-/* The sent logs of both ends, and what the other end has of them. */
-void accounts_check_logs(const struct pair *p);
+/* The sent logs of |slot| at both ends, and what the other end has of them. */
+void accounts_check_logs(const struct pair *p, unsigned slot);
 
-/* Every chunk and every byte held, counted again; and the logs. */
+/* Every chunk and every byte held, counted again. */
 void accounts_check(const struct pair *p);
 
 /* Everything is delivered: no credit may be lost or doubled, and no stream may

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /* Events with a number from here on always happen. */
-#define CAMPAIGN_EVENTS 512u
-#define CAMPAIGN_COUNTS 24u
+#define CAMPAIGN_EVENTS 1024u
+#define CAMPAIGN_COUNTS 64u
 
 /* What is played. */
 struct campaign_case {

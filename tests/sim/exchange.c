@@ -82,7 +82,7 @@ void exchange_plan(struct exchange *e, unsigned index, uint16_t tunnel,
     }
 }
 
-bool exchange_open(struct exchange *e, struct session *relay)
+bool exchange_open(struct exchange *e, struct session *relay, unsigned slot)
 {
     struct frame_open open = pair_open(e->tunnel);
     bool fin = e->up.len == 0 && !e->up.has_trailers && e->index % 3 != 0;
@@ -91,7 +91,8 @@ bool exchange_open(struct exchange *e, struct session *relay)
 
     open.kind = e->kind;
     open.visitor_conn = e->index;
-    error = session_open(relay, 0, &open, head, fin, &e->id);
+    e->slot = slot;
+    error = session_open(relay, slot, &open, head, fin, &e->id);
     check(error == ERR_OK || error == ERR_LIMIT, "session_open failed");
     if (error == ERR_OK) {
         session_set_owner(relay, e->id, e);

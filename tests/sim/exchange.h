@@ -39,6 +39,7 @@ struct exchange {
     unsigned index;
     uint32_t id;
     uint16_t tunnel;
+    unsigned slot;
     enum stream_kind kind;
     enum exchange_cut cut;
     size_t cut_at;   /* bytes that the cutter has written or got */
@@ -53,8 +54,8 @@ struct exchange {
 void exchange_plan(struct exchange *e, unsigned index, uint16_t tunnel,
                    struct dice *d);
 
-/* Open it at the relay; false when a limit forbids it now. */
-bool exchange_open(struct exchange *e, struct session *relay);
+/* Open it at the relay on |slot|; false when a limit forbids it now. */
+bool exchange_open(struct exchange *e, struct session *relay, unsigned slot);
 
 /* Let |end| do one thing: write, consume, cut off. */
 void exchange_act(struct exchange *e, enum exchange_end end, struct session *s,
@@ -70,7 +71,8 @@ void exchange_take(struct exchange *e, enum exchange_end end, struct session *s,
 /* |end| may write again. */
 void exchange_resume(struct exchange *e, enum exchange_end end);
 
-/* Its owner at |end| lost the stream without an event (UNBOUND). */
+/* Its owner at |end| lost the stream without an event (UNBOUND, or its slot
+ * begins anew). */
 void exchange_drop(struct exchange *e, enum exchange_end end);
 
 /* Both ends have nothing more to do; it ended as it had to. */

@@ -1,12 +1,13 @@
 /*
- * What a login does to both ends, without its bytes: epochs and positions are
- * claimed, judged and resumed from. What the network knows, it knows by itself.
+ * Where bytes end, and what else goes wrong. What a network knows, it knows by
+ * itself; the two slots' know each other to fail together.
  */
 #include "tests/sim/network.h"
 
 #include <stdio.h>
 
 #include "proto/session_state.h"
+#include "tests/sim/logins.h"
 
 #define NEVER SIZE_MAX
 #define CUT_WITHIN 40000u
@@ -17,6 +18,8 @@ static const char *const names[NETWORK_KINDS] = {
     [NETWORK_CUT_DOWN] = "cuts on the way to the client",
     [NETWORK_CUT_AGAIN] = "cuts in the catch-up",
     [NETWORK_CUT_INSIDE] = "cuts inside a frame",
+    [NETWORK_CUT_BOTH] = "cuts of both links",
+    [NETWORK_CUT_BESIDE] = "cuts in the other's catch-up",
     [NETWORK_ONE_NOTICES] = "links that one end gave up",
     [NETWORK_FENCE] = "links fenced",
     [NETWORK_LATE_LOGIN] = "late logins",
@@ -27,59 +30,71 @@ static const char *const names[NETWORK_KINDS] = {
     [NETWORK_RELAY_LIES] = "lies of the relay",
     [NETWORK_CHOPPED] = "chopped frames",
     [NETWORK_DELAYED] = "delays",
+    [NETWORK_RELAY_EXPIRED] = "graces ended at the relay",
+    [NETWORK_CLIENT_EXPIRED] = "graces ended at the client",
+    [NETWORK_ANEW] = "claims too late",
 };
 
-static void check(bool is_good, const char *why)
-{
-    if (!is_good) {
-        watcher_fail(why);
-    }
-}
-
-static void count(struct network *n, enum network_kind kind)
+void network_count(struct network *n, enum network_kind kind)
 {
     n->counts[kind]++;
 }
 
-/*
- * Whether the next event, one of |percent| in a hundred, happens. Its dice are
- * its own, so that those after it stay what they are when it is left out.
- */
-static bool happens(struct network *n, unsigned percent, struct dice *d)
+bool network_happens(struct network *n, unsigned percent, struct dice *d)
 {
-    unsigned number = n->events++;
+    unsigned number = SLOTS_MAX * n->events++ + n->slot;
 
     dice_init(d, n->campaign->play.seed * 1000003u + number);
     return dice_chance(d, percent) && campaign_event(n->campaign, number);
 }
 
-void network_init(struct network *n, struct pair *p, struct watcher *w,
-                  struct campaign *c)
+void network_init(struct network both[SLOTS_MAX], struct pair *p,
+                  struct watcher *w, struct campaign *c)
 {
-    *n = (struct network){ .pair = p,
-                           .watcher = w,
-                           .campaign = c,
-                           .to_relay = NEVER,
-                           .to_client = NEVER,
-                           .counts = c->counts };
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        bool is_express = slot == SLOT_EXPRESS;
+
+        both[slot] =
+            (struct network){ .slot = slot,
+                              .beside = &both[SLOTS_MAX - 1 - slot],
+                              .pair = p,
+                              .watcher = w,
+                              .campaign = c,
+                              .has_begun = is_express,
+                              .is_known = is_express,
+                              .is_cut = !is_express,
+                              .to_relay = NEVER,
+                              .to_client = NEVER,
+                              .counts = c->counts + slot * NETWORK_KINDS };
+    }
 }
 
-static bool has_half(const struct pair_end *end)
+void network_begin(struct network *n)
 {
-    const struct assembly *a = &end->session->slots[0].assembly;
+    n->has_begun = true;
+}
+
+bool network_is_away(const struct network *n)
+{
+    return n->has_begun && n->is_cut;
+}
+
+static bool has_half(const struct network *n, const struct pair_end *end)
+{
+    const struct assembly *a = &end->session->slots[n->slot].assembly;
 
     return a->len > 0 && !a->is_handed;
 }
 
-static void cut(struct network *n, enum network_kind kind)
+void network_cut(struct network *n, enum network_kind kind)
 {
     n->is_cut = true;
     n->to_relay = NEVER;
     n->to_client = NEVER;
-    count(n, n->is_catch_up ? NETWORK_CUT_AGAIN : kind);
+    network_count(n, n->is_catch_up ? NETWORK_CUT_AGAIN : kind);
     n->is_catch_up = false;
-    if (has_half(&n->pair->relay) || has_half(&n->pair->client)) {
-        count(n, NETWORK_CUT_INSIDE);
+    if (has_half(n, &n->pair->relay) || has_half(n, &n->pair->client)) {
+        network_count(n, NETWORK_CUT_INSIDE);
     }
 }
 
@@ -98,212 +113,59 @@ void network_passed(struct network *n, const struct pair_end *to, size_t len)
 {
     size_t *most = to == &n->pair->relay ? &n->to_relay : &n->to_client;
 
-    if (len > 0 && has_half(to)) {
-        count(n, NETWORK_CHOPPED);
+    if (len > 0 && has_half(n, to)) {
+        network_count(n, NETWORK_CHOPPED);
+    }
+    if (len > 0 && to == &n->pair->relay) {
+        n->is_told = true;
     }
     if (*most != NEVER) {
         *most -= len;
         if (*most == 0) {
-            cut(n, to == &n->pair->relay ? NETWORK_CUT_UP : NETWORK_CUT_DOWN);
+            network_cut(n, to == &n->pair->relay ? NETWORK_CUT_UP
+                                                 : NETWORK_CUT_DOWN);
         }
     }
 }
 
-void network_wait(struct network *n, uint64_t us)
+void network_waited(struct network *n)
 {
-    n->pair->now_us += us;
-    if (!n->is_cut &&
-        pair_waiting(&n->pair->relay) + pair_waiting(&n->pair->client) > 0) {
-        count(n, NETWORK_DELAYED);
+    if (!n->is_cut && pair_slot_waiting(&n->pair->relay, n->slot) +
+                              pair_slot_waiting(&n->pair->client, n->slot) >
+                          0) {
+        network_count(n, NETWORK_DELAYED);
     }
 }
 
-static void lose(struct network *n, struct pair_end *end)
+void network_lose(struct network *n, struct pair_end *end)
 {
-    if (session_has_link(end->session, 0)) {
-        session_link_lost(end->session, 0, n->pair->now_us);
+    if (session_has_link(end->session, n->slot)) {
+        session_link_lost(end->session, n->slot, n->pair->now_us);
     }
 }
 
 void network_notice(struct network *n, struct pair_end *end)
 {
     if (n->is_cut) {
-        lose(n, end);
-    }
-}
-
-/* --- logins --------------------------------------------------------------*/
-
-/* What |end| has to think of |position|, by its frames one after the other. */
-static bool is_end_of_frame(const struct pair_end *end, uint64_t position)
-{
-    const struct sent_log *log = &end->session->slots[0].log;
-
-    for (const struct chunk *c = log->frames.head; c != NULL; c = c->next) {
-        if (c->position == position) {
-            return true;
-        }
-    }
-    return position == log->acked;
-}
-
-/* A position that |end| has to refuse, with luck. */
-static uint64_t make_up(const struct pair_end *end, struct dice *d)
-{
-    const struct sent_log *log = &end->session->slots[0].log;
-    const uint64_t lies[] = { log->end + 1,   log->acked - 1,
-                              log->end + 8,   log->acked + 1,
-                              log->end - 1,   UINT64_MAX,
-                              log->acked / 2, dice_roll(d, SIZE_MAX) };
-
-    return lies[dice_roll(d, sizeof(lies) / sizeof(lies[0]))];
-}
-
-/* The client's key in the wrong hands: a newer login, and a false claim. */
-static void client_lies(struct network *n, struct dice *d)
-{
-    struct pair_end *relay = &n->pair->relay;
-    uint64_t lie = make_up(relay, d);
-    enum session_claim claim =
-        session_judge(relay->session, 0, n->epoch + 1, lie);
-
-    if (is_end_of_frame(relay, lie)) {
-        check(claim == CLAIM_TRUE, "a claim that might be true is refused");
-        return;
-    }
-    check(claim == CLAIM_FALSE, "a claim that cannot be true is taken");
-    count(n, NETWORK_CLIENT_LIES);
-}
-
-/* An answer that claims what the client never sent changes nothing. */
-static void relay_lies(struct network *n, struct dice *d)
-{
-    struct pair_end *client = &n->pair->client;
-    uint64_t lie = make_up(client, d);
-
-    if (!is_end_of_frame(client, lie)) {
-        check(session_link_resume(client->session, 0, lie, n->pair->now_us) ==
-                  ERR_PROTOCOL,
-              "an answer that cannot be true is taken");
-        check(!session_has_link(client->session, 0), "a link from nowhere");
-        count(n, NETWORK_RELAY_LIES);
-    }
-}
-
-static void resume(struct network *n, struct pair_end *end, uint64_t position)
-{
-    check(session_link_resume(end->session, 0, position, n->pair->now_us) ==
-              ERR_OK,
-          "the session cannot be resumed");
-    watcher_resume(n->watcher, end, position);
-}
-
-static void refuse(const struct network *n, const struct network_login *l)
-{
-    check(session_judge(n->pair->relay.session, 0, l->epoch, l->received) ==
-              CLAIM_STALE,
-          "a stale login is taken");
-}
-
-/* The relay hears |l|: it has to take it, unless it took a newer one. */
-static void take_login(struct network *n, const struct network_login *l)
-{
-    struct session *relay = n->pair->relay.session;
-
-    if (l->epoch < n->taken.epoch) {
-        refuse(n, l);
-        count(n, NETWORK_STALE_LOGIN);
-        return;
-    }
-    check(session_judge(relay, 0, l->epoch, l->received) == CLAIM_TRUE,
-          "a login that says the truth is refused");
-    if (session_has_link(relay, 0)) {
-        count(n, NETWORK_FENCE);
-    }
-    session_fence(relay, 0, l->epoch, n->pair->now_us);
-    check(!session_has_link(relay, 0), "a fenced link is there still");
-    pair_cut(n->pair);
-    resume(n, &n->pair->relay, l->received);
-    n->taken = *l;
-    refuse(n, l);
-}
-
-/* A LOGIN whose client waits no more is heard at last. */
-static void hear_late(struct network *n)
-{
-    struct network_login l = n->late;
-
-    if (l.epoch != 0) {
-        n->late.epoch = 0;
-        count(n, NETWORK_LATE_LOGIN);
-        take_login(n, &l);
-    }
-}
-
-/* How much the link that was mended has to carry before there is news. */
-static size_t again(const struct pair_end *end)
-{
-    const struct sent_log *log = &end->session->slots[0].log;
-
-    return (size_t)(log->end - log->handed);
-}
-
-static void break_the_catch_up(struct network *n, struct dice *d)
-{
-    size_t down = again(&n->pair->relay);
-    size_t up = again(&n->pair->client);
-
-    if (down > 0 && (up == 0 || dice_chance(d, 50))) {
-        n->to_client = 1 + dice_roll(d, down);
-        n->is_catch_up = true;
-    } else if (up > 0) {
-        n->to_relay = 1 + dice_roll(d, up);
-        n->is_catch_up = true;
-    }
-}
-
-void network_log_in(struct network *n)
-{
-    struct pair *p = n->pair;
-    struct network_login l;
-    struct dice d;
-
-    if (!n->is_cut) {
-        return;
-    }
-    lose(n, &p->client);
-    l.epoch = ++n->epoch;
-    l.received = session_received(p->client.session, 0);
-    if (happens(n, 20, &d)) {
-        hear_late(n); /* the one before: nobody waits for its answer */
-        n->late = l;
-        return;
-    }
-    take_login(n, &l);
-    if (happens(n, 20, &d)) {
-        pair_send(p, &p->relay, dice_size(&d, 6));
-        count(n, NETWORK_LOST_ANSWER);
-        return;
-    }
-    if (happens(n, 30, &d)) {
-        relay_lies(n, &d);
-    }
-    resume(n, &p->client, session_received(p->relay.session, 0));
-    n->is_cut = false;
-    if (happens(n, 30, &d)) {
-        break_the_catch_up(n, &d);
+        network_lose(n, end);
     }
 }
 
 /* --- trouble -------------------------------------------------------------*/
 
+/* Whether it may be cut: it is there, and no cut is planned. */
+static bool is_whole(const struct network *n)
+{
+    return !n->is_cut && n->to_relay == NEVER && n->to_client == NEVER;
+}
+
 static void cut_somehow(struct network *n, struct dice *d)
 {
     struct pair *p = n->pair;
 
-    switch (dice_roll(d, 4)) {
+    switch (dice_roll(d, 5)) {
     case 0:
-        cut(n, NETWORK_CUT);
+        network_cut(n, NETWORK_CUT);
         break;
     case 1:
         n->to_relay = 1 + dice_size(d, CUT_WITHIN);
@@ -311,9 +173,15 @@ static void cut_somehow(struct network *n, struct dice *d)
     case 2:
         n->to_client = 1 + dice_size(d, CUT_WITHIN);
         break;
+    case 3:
+        if (is_whole(n->beside)) {
+            network_cut(n->beside, NETWORK_CUT_BOTH);
+            network_cut(n, NETWORK_CUT_BOTH);
+        }
+        break;
     default:
-        cut(n, NETWORK_ONE_NOTICES);
-        lose(n, dice_chance(d, 50) ? &p->relay : &p->client);
+        network_cut(n, NETWORK_ONE_NOTICES);
+        network_lose(n, dice_chance(d, 50) ? &p->relay : &p->client);
         break;
     }
 }
@@ -324,40 +192,55 @@ void network_act(struct network *n, struct dice *d)
     bool is_login_due = dice_chance(d, 10);
     struct dice own;
 
+    if (!n->has_begun) {
+        return;
+    }
     if (n->is_cut && is_login_due) {
-        network_log_in(n);
-    } else if (is_due && happens(n, 100, &own)) {
+        logins_next(n);
+    } else if (is_due && network_happens(n, 100, &own)) {
         switch (dice_roll(&own, 5)) {
         case 0:
-            client_lies(n, &own);
+            logins_lie(n, &own);
             break;
         case 1:
-            if (n->taken.epoch != 0) {
-                refuse(n, &n->taken);
-                count(n, NETWORK_COPY);
-            }
+            logins_copy(n);
             break;
         case 2:
-            hear_late(n);
+            logins_hear_late(n);
             break;
         default:
-            if (!n->is_cut && n->to_relay == NEVER && n->to_client == NEVER) {
+            if (is_whole(n)) {
                 cut_somehow(n, &own);
+            } else {
+                logins_expire(n, &own);
             }
             break;
         }
     }
 }
 
-bool network_report(const uint64_t counts[NETWORK_KINDS])
+/* What may happen to |slot|: only the bulk link begins anew. */
+static bool is_possible(unsigned slot, unsigned kind)
+{
+    return slot == SLOT_BULK || kind < NETWORK_RELAY_EXPIRED;
+}
+
+bool network_report(const uint64_t counts[SLOTS_MAX * NETWORK_KINDS])
 {
     bool is_all = true;
 
-    for (unsigned i = 0; i < NETWORK_KINDS; i++) {
-        printf("%s%llu %s", i == 0 ? "" : ", ", (unsigned long long)counts[i],
-               names[i]);
-        is_all = is_all && counts[i] > 0;
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        printf("%s link:", slot == SLOT_EXPRESS ? "express" : "bulk");
+        for (unsigned i = 0; i < NETWORK_KINDS; i++) {
+            uint64_t count = counts[slot * NETWORK_KINDS + i];
+
+            if (is_possible(slot, i)) {
+                printf("%s %llu %s", i == 0 ? "" : ",",
+                       (unsigned long long)count, names[i]);
+                is_all = is_all && count > 0;
+            }
+        }
+        printf("\n");
     }
-    printf("\n");
     return is_all;
 }

@@ -157,7 +157,7 @@ static void resume(struct story *t, struct pair_end *end, uint64_t position)
     check(session_link_resume(end->session, 0, position, t->pair.now_us) ==
               ERR_OK,
           "the session cannot be resumed");
-    watcher_resume(&t->watcher, end, position);
+    watcher_resume(&t->watcher, end, SLOT_EXPRESS, position);
 }
 
 /* The link breaks here; the client is back at once, or with the second login.*/

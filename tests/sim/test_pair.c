@@ -1,7 +1,8 @@
 /*
- * Two sessions in memory under a seed: random exchanges over a network that
- * chops, delays, cuts and lies, with invariants after each step. What fails is
- * told with its seed, and made smaller (tests/sim/campaign.h).
+ * Two sessions in memory under a seed: random exchanges over two links, each on
+ * a network of its own that chops, delays, cuts and lies, with invariants after
+ * each step. What fails is told with its seed, and made smaller
+ * (tests/sim/campaign.h).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "tests/sim/campaign.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/growth.h"
+#include "tests/sim/logins.h"
 #include "tests/sim/network.h"
 #include "tests/sim/pressure.h"
 #include "tests/sim/voice.h"
@@ -18,13 +20,16 @@
 #define EXCHANGES 40u
 #define TUNNELS 3u
 #define DRAIN_ROUNDS 20000u
+#define NO_BULK UINT32_MAX
 
 /* With fewer seeds than this some kind of trouble may never have happened. */
 #define SEEDS_FOR_ALL 100u
 
 /* Counted beside what the network does. */
 enum {
-    COUNT_EXCHANGES = NETWORK_KINDS,
+    COUNT_EXCHANGES = SLOTS_MAX * NETWORK_KINDS,
+    COUNT_BULK,
+    COUNT_SINGLE,
     COUNT_BYTES,
     COUNT_SHED,
     COUNT_LEFT,
@@ -35,11 +40,12 @@ _Static_assert(COUNT_END <= CAMPAIGN_COUNTS, "room for all counts");
 struct world {
     struct pair pair;
     struct watcher watcher;
-    struct network network;
+    struct network networks[SLOTS_MAX];
     struct dice dice;
     struct campaign *campaign;
     struct exchange exchanges[EXCHANGES];
     unsigned opened;
+    unsigned bulk_step; /* when the client wants a bulk link; never: NO_BULK */
     bool is_tunnel_known[TUNNELS + 1]; /* at the relay */
 };
 
@@ -56,7 +62,7 @@ static enum exchange_end end_of(const struct world *w,
     return end == &w->pair.relay ? END_RELAY : END_CLIENT;
 }
 
-static void take_event(struct world *w, struct pair_end *to,
+static void take_event(struct world *w, struct pair_end *to, unsigned slot,
                        const struct session_event *event)
 {
     struct exchange *e = event->owner;
@@ -79,6 +85,7 @@ static void take_event(struct world *w, struct pair_end *to,
         session_set_owner(to->session, event->stream, e);
     }
     check(e != NULL && e->id == event->stream, "the owner is wrong");
+    check(e->slot == slot, "an event on the wrong slot");
     exchange_take(e, end_of(w, to), to->session, event, &w->dice);
 }
 
@@ -108,34 +115,38 @@ static void shed(struct world *w, const struct pair_end *end)
     check(session_shed_percent(s) < 100, "a receive pool is over its bound");
 }
 
-/* At most |len| bytes of |from| arrive, as far as the network lets them. */
-static void deliver(struct world *w, struct pair_end *from, struct pair_end *to,
+/* At most |len| bytes arrive at |to|, as far as the network lets them. */
+static void deliver(struct world *w, struct pair_end *to, unsigned slot,
                     size_t len)
 {
+    const struct pair *p = &w->pair;
+    const struct pair_end *from = to == &p->relay ? &p->client : &p->relay;
+    size_t waiting = pair_slot_waiting(from, slot);
     struct session_event event;
     size_t rest;
 
-    len = len < pair_waiting(from) ? len : pair_waiting(from);
-    len = network_lets(&w->network, to, len);
+    len = len < waiting ? len : waiting;
+    len = network_lets(&w->networks[slot], to, len);
     rest = len;
     while (rest > 0) {
-        if (pair_step(&w->pair, from, to, &rest, &event) != ERR_OK) {
+        if (pair_slot_step(&w->pair, to, slot, &rest, &event) != ERR_OK) {
             watcher_fail(session_why(to->session));
         }
         if (event.kind != EVENT_NONE) {
-            take_event(w, to, &event);
+            take_event(w, to, slot, &event);
         }
         shed(w, to);
     }
-    network_passed(&w->network, to, len);
+    network_passed(&w->networks[slot], to, len);
 }
 
-static void send_some(struct world *w, struct pair_end *from, size_t frames)
+static void send_some(struct world *w, struct pair_end *from, unsigned slot,
+                      size_t frames)
 {
     uint32_t stream;
     struct exchange *e;
 
-    pair_send(&w->pair, from, frames);
+    pair_slot_send(&w->pair, from, slot, frames);
     while ((e = session_pop_writable(from->session, &stream)) != NULL) {
         check(e->id == stream, "writable: the owner is wrong");
         exchange_resume(e, end_of(w, from));
@@ -145,46 +156,85 @@ static void send_some(struct world *w, struct pair_end *from, size_t frames)
 static void tick(struct world *w, struct pair_end *end)
 {
     struct session *s = end->session;
+    uint64_t now_us = w->pair.now_us;
 
-    if (w->pair.now_us >= session_deadline(s, 0) &&
-        session_tick(s, 0, w->pair.now_us) != ERR_OK) {
-        check(w->network.is_cut &&
-                  session_tick(s, 0, w->pair.now_us) == ERR_TIMEOUT,
-              "a time-out");
-        session_link_lost(s, 0, w->pair.now_us);
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        if (now_us >= session_deadline(s, slot) &&
+            session_tick(s, slot, now_us) != ERR_OK) {
+            check(w->networks[slot].is_cut &&
+                      session_tick(s, slot, now_us) == ERR_TIMEOUT,
+                  "a time-out");
+            session_link_lost(s, slot, now_us);
+        }
     }
     shed(w, end);
+}
+
+static void pass(struct world *w, uint64_t us)
+{
+    w->pair.now_us += us;
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        network_waited(&w->networks[slot]);
+    }
+    tick(w, &w->pair.relay);
+    tick(w, &w->pair.client);
+}
+
+/* What there is on one link arrives, unless it is cut again. */
+static void exchange_slot(struct world *w, unsigned slot)
+{
+    struct pair *p = &w->pair;
+
+    while (network_is_away(&w->networks[slot])) {
+        logins_next(&w->networks[slot]);
+    }
+    send_some(w, &p->relay, slot, SIZE_MAX);
+    deliver(w, &p->client, slot, SIZE_MAX);
+    send_some(w, &p->client, slot, SIZE_MAX);
+    deliver(w, &p->relay, slot, SIZE_MAX);
 }
 
 /* All that there is arrives, however often it is cut. */
 static void exchange_all(struct world *w)
 {
-    struct pair *p = &w->pair;
+    const struct pair *p = &w->pair;
+    bool has_more = true;
 
-    do {
-        while (w->network.is_cut) {
-            network_log_in(&w->network);
+    while (has_more) {
+        for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+            exchange_slot(w, slot);
         }
-        send_some(w, &p->relay, SIZE_MAX);
-        deliver(w, &p->relay, &p->client, SIZE_MAX);
-        send_some(w, &p->client, SIZE_MAX);
-        deliver(w, &p->client, &p->relay, SIZE_MAX);
-    } while (w->network.is_cut || session_has_output(p->relay.session, 0));
-    accounts_check_credit(p);
+        has_more = false;
+        /* What came on one link has something sent on the other. */
+        for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+            has_more = has_more || network_is_away(&w->networks[slot]) ||
+                       session_has_output(p->relay.session, slot) ||
+                       session_has_output(p->client.session, slot);
+        }
+    }
+    accounts_check_credit(&w->pair);
 }
 
 static void open_one(struct world *w)
 {
     uint16_t tunnel = (uint16_t)(1 + dice_roll(&w->dice, TUNNELS));
     struct exchange *e = &w->exchanges[w->opened];
+    struct session *relay = w->pair.relay.session;
+    unsigned slot = SLOT_EXPRESS;
 
     if (w->opened >= w->campaign->play.exchanges ||
         !w->is_tunnel_known[tunnel]) {
         return;
     }
     exchange_plan(e, w->opened, tunnel, &w->dice);
-    if (exchange_open(e, w->pair.relay.session)) {
+    /* As the relay does it: while there is no bulk link, what is new does
+     * without. */
+    if (dice_chance(&w->dice, 60) && session_is_proven(relay, SLOT_BULK)) {
+        slot = SLOT_BULK;
+    }
+    if (exchange_open(e, relay, slot)) {
         w->opened++;
+        w->campaign->counts[COUNT_BULK] += slot;
     }
 }
 
@@ -218,42 +268,51 @@ static void unbind_one(struct world *w)
     check(error == ERR_OK || error == ERR_ABSENT, "UNBIND failed");
 }
 
+/* Little that happens seldom. */
+static void act_seldom(struct world *w, struct pair_end *end, unsigned slot)
+{
+    struct dice *d = &w->dice;
+
+    if (dice_chance(d, 1)) {
+        take_tunnel_away(w);
+    } else if (dice_chance(d, 1)) {
+        unbind_one(w);
+    } else if (dice_chance(d, 10)) {
+        network_notice(&w->networks[slot], end);
+    } else if (dice_chance(d, 3)) {
+        session_probe(end->session, slot, w->pair.now_us);
+    }
+}
+
 static void act(struct world *w)
 {
     struct dice *d = &w->dice;
     struct pair *p = &w->pair;
-    bool is_relay = dice_chance(d, 50);
-    struct pair_end *end = is_relay ? &p->relay : &p->client;
+    struct pair_end *end = dice_chance(d, 50) ? &p->relay : &p->client;
+    unsigned slot = SLOT_EXPRESS;
     struct exchange *e;
 
-    network_act(&w->network, d);
+    network_act(&w->networks[SLOT_EXPRESS], d);
+    network_act(&w->networks[SLOT_BULK], d);
+    if (w->networks[SLOT_BULK].has_begun && dice_chance(d, 50)) {
+        slot = SLOT_BULK;
+    }
     switch (dice_roll(d, 12)) {
     case 0:
         open_one(w);
         break;
     case 1:
     case 2:
-        send_some(w, end, 1 + dice_size(d, 12));
+        send_some(w, end, slot, 1 + dice_size(d, 12));
         break;
     case 3:
-        deliver(w, end, is_relay ? &p->client : &p->relay,
-                1 + dice_size(d, 40000));
+        deliver(w, end, slot, 1 + dice_size(d, 40000));
         break;
     case 4:
-        network_wait(&w->network, dice_size(d, 40000));
-        tick(w, &p->relay);
-        tick(w, &p->client);
+        pass(w, dice_size(d, 40000));
         break;
     case 5:
-        if (dice_chance(d, 1)) {
-            take_tunnel_away(w);
-        } else if (dice_chance(d, 1)) {
-            unbind_one(w);
-        } else if (dice_chance(d, 10)) {
-            network_notice(&w->network, end);
-        } else if (dice_chance(d, 3)) {
-            session_probe(end->session, 0, p->now_us);
-        }
+        act_seldom(w, end, slot);
         break;
     default:
         if (w->opened > 0) {
@@ -322,7 +381,11 @@ static void begin(struct world *w, struct campaign *c)
     window = windows[dice_roll(&w->dice, 4)];
     pair_init_small(&w->pair, window, pools[dice_roll(&w->dice, 3)]);
     watcher_init(&w->watcher, &w->pair, window);
-    network_init(&w->network, &w->pair, &w->watcher, c);
+    network_init(w->networks, &w->pair, &w->watcher, c);
+    w->bulk_step = (uint32_t)dice_size(&w->dice, STEPS / 2);
+    if (dice_chance(&w->dice, 15)) {
+        w->bulk_step = NO_BULK; /* --single-link */
+    }
     for (uint16_t tunnel = 1; tunnel <= TUNNELS; tunnel++) {
         struct frame_bind bind = { .tunnel = tunnel };
 
@@ -337,11 +400,21 @@ static void end(struct world *w)
     uint64_t *counts = w->campaign->counts;
 
     counts[COUNT_EXCHANGES] += w->opened;
-    counts[COUNT_BYTES] +=
-        w->watcher.relay.position + w->watcher.client.position;
+    counts[COUNT_SINGLE] += w->networks[SLOT_BULK].has_begun ? 0 : 1;
+    counts[COUNT_BYTES] += w->watcher.bytes;
     pair_deinit(&w->pair);
     watcher_deinit(&w->watcher);
     free(w);
+}
+
+/* Of a slot whose ends agree when it began. */
+static void check_logs(const struct world *w)
+{
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        if (!w->watcher.is_torn[slot]) {
+            accounts_check_logs(&w->pair, slot);
+        }
+    }
 }
 
 static void play(struct campaign *c)
@@ -352,8 +425,11 @@ static void play(struct campaign *c)
     begin(w, c);
     for (unsigned step = 0; step < c->play.steps; step++) {
         c->step = step;
+        if (step == w->bulk_step) {
+            network_begin(&w->networks[SLOT_BULK]);
+        }
         act(w);
-        accounts_check_logs(&w->pair);
+        check_logs(w);
         if (step % 32 == 0) {
             accounts_check(&w->pair);
         }
@@ -386,10 +462,12 @@ int main(void)
         return 1;
     }
     is_all = network_report(counts);
-    printf("%llu seeds, %llu exchanges, %llu left in the middle, %llu shed, "
+    printf("%llu seeds, %llu with a single link, %llu exchanges, %llu of them "
+           "on the bulk link, %llu left in the middle, %llu shed, "
            "%llu bytes\n",
-           (unsigned long long)seeds,
+           (unsigned long long)seeds, (unsigned long long)counts[COUNT_SINGLE],
            (unsigned long long)counts[COUNT_EXCHANGES],
+           (unsigned long long)counts[COUNT_BULK],
            (unsigned long long)counts[COUNT_LEFT],
            (unsigned long long)counts[COUNT_SHED],
            (unsigned long long)counts[COUNT_BYTES]);

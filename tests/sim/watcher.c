@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proto/session_state.h"
+
 _Noreturn void watcher_fail(const char *why)
 {
     fprintf(stderr, "sim: %s\n", why);
@@ -60,21 +62,24 @@ static void see_data(struct watcher_half *half, const struct frame_header *h)
     check(half->credit > 0 || h->len == 0 || is_blocked, "BLOCKED is missing");
 }
 
-static void see_open(struct watcher *w, struct watcher_stream *st,
+static void see_open(struct watcher *w, unsigned slot,
                      const struct frame_header *h, struct span payload)
 {
+    struct watcher_stream *st = &w->streams[h->stream / 2 % WATCHER_STREAMS];
     size_t fixed = payload.data[11] == 4 ? 19 : 31;
 
-    check(h->stream > w->relay.last_open, "OPENs out of order");
-    w->relay.last_open = h->stream;
+    check(h->stream > w->relay[slot].last_open, "OPENs out of order");
+    check(!st->is_open, "OPEN twice");
+    w->relay[slot].last_open = h->stream;
     st->is_open = true;
+    st->slot = slot;
     st->relay.credit = w->window;
     st->client.credit = number(payload, 2, 4);
     see_payload(&st->relay, payload.len - fixed);
     st->relay.in_head = (h->flags & FRAME_END_HEAD) == 0;
 }
 
-static void see_stream(struct watcher *w, bool from_relay,
+static void see_stream(struct watcher *w, bool from_relay, unsigned slot,
                        const struct frame_header *h, struct span payload)
 {
     struct watcher_stream *st = &w->streams[h->stream / 2 % WATCHER_STREAMS];
@@ -84,9 +89,10 @@ static void see_stream(struct watcher *w, bool from_relay,
     check(h->stream % 2 == 0 && h->stream / 2 < WATCHER_STREAMS, "a wrong id");
     check(!near->has_reset, "a frame after RESET");
     if (h->type == FRAME_OPEN) {
-        see_open(w, st, h, payload);
+        see_open(w, slot, h, payload);
     }
     check(st->is_open, "a frame before OPEN");
+    check(st->slot == slot, "a frame on the wrong slot");
     if (h->type == FRAME_HEAD || h->type == FRAME_DATA) {
         check(!near->has_fin, "a frame after FIN");
     }
@@ -131,15 +137,21 @@ static void remember(struct watcher_side *near, struct span frame)
     near->again = near->position;
 }
 
-static void see_frame(void *arg, const struct pair_end *from, struct span frame)
+static struct watcher_side *side_of(struct watcher *w, bool is_relay,
+                                    unsigned slot)
+{
+    return is_relay ? &w->relay[slot] : &w->client[slot];
+}
+
+static void see_frame(void *arg, const struct pair_end *from, unsigned slot,
+                      struct span frame)
 {
     struct watcher *w = arg;
     bool from_relay = from == &w->pair->relay;
-    struct watcher_side *near = from_relay ? &w->relay : &w->client;
-    struct watcher_side *far = from_relay ? &w->client : &w->relay;
+    struct watcher_side *near = side_of(w, from_relay, slot);
+    struct watcher_side *far = side_of(w, !from_relay, slot);
     struct span payload = span_after(frame, FRAME_HEADER_LEN);
     struct frame_header h;
-    struct session_stats stats;
 
     frame_header_get(frame.data, &h);
     check(payload.len == h.len, "the length in a header is wrong");
@@ -147,7 +159,8 @@ static void see_frame(void *arg, const struct pair_end *from, struct span frame)
     if (h.type == FRAME_ACK) {
         uint64_t position = number(payload, 0, 8);
 
-        check(position <= far->position, "ACK for what was not sent");
+        check(w->is_torn[slot] || position <= far->position,
+              "ACK for what was not sent");
         check(position >= near->acked, "ACK goes back");
         near->acked = position;
         return;
@@ -160,10 +173,13 @@ static void see_frame(void *arg, const struct pair_end *from, struct span frame)
         return;
     }
     remember(near, frame);
-    session_stats(from->session, &stats);
-    check(stats.sent_position == near->position, "the position is wrong");
+    w->bytes += frame.len;
+    check(from->session->slots[slot].log.end == near->position,
+          "the position is wrong");
+    check(h.stream != 0 || slot == SLOT_EXPRESS,
+          "a frame of the session on the bulk link");
     if (h.stream != 0) {
-        see_stream(w, from_relay, &h, payload);
+        see_stream(w, from_relay, slot, &h, payload);
     }
 }
 
@@ -176,15 +192,34 @@ void watcher_init(struct watcher *w, struct pair *p, uint32_t window)
 
 void watcher_deinit(struct watcher *w)
 {
-    free(w->relay.history);
-    free(w->client.history);
+    for (unsigned slot = 0; slot < SLOTS_MAX; slot++) {
+        free(w->relay[slot].history);
+        free(w->client[slot].history);
+    }
 }
 
 void watcher_resume(struct watcher *w, const struct pair_end *end,
-                    uint64_t position)
+                    unsigned slot, uint64_t position)
 {
-    struct watcher_side *near = end == &w->pair->relay ? &w->relay : &w->client;
+    struct watcher_side *near = side_of(w, end == &w->pair->relay, slot);
 
     check(position <= near->position, "resumed past what was sent");
     near->again = position;
+}
+
+void watcher_clear(struct watcher *w, const struct pair_end *end, unsigned slot)
+{
+    bool is_relay = end == &w->pair->relay;
+    struct watcher_side *near = side_of(w, is_relay, slot);
+
+    near->position = 0;
+    near->again = 0;
+    near->acked = 0;
+    for (unsigned i = 0; i < WATCHER_STREAMS; i++) {
+        struct watcher_stream *st = &w->streams[i];
+
+        if (st->is_open && st->slot == slot) {
+            (is_relay ? &st->relay : &st->client)->has_reset = true;
+        }
+    }
 }

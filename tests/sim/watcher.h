@@ -24,10 +24,12 @@ struct watcher_half {
 
 struct watcher_stream {
     bool is_open;
+    unsigned slot; /* for life */
     struct watcher_half relay;
     struct watcher_half client;
 };
 
+/* What one end has put out on one slot. */
 struct watcher_side {
     uint64_t position; /* bytes of sequenced frames put out */
     uint64_t acked;    /* the last ACK put out */
@@ -41,8 +43,11 @@ struct watcher_side {
 struct watcher {
     struct pair *pair;
     uint32_t window; /* the client's first */
-    struct watcher_side relay;
-    struct watcher_side client;
+    struct watcher_side relay[SLOTS_MAX];
+    struct watcher_side client[SLOTS_MAX];
+    /* One end of a slot has begun anew, the other does not know it yet. */
+    bool is_torn[SLOTS_MAX];
+    uint64_t bytes; /* of sequenced frames, in all */
     struct watcher_stream streams[WATCHER_STREAMS];
 };
 
@@ -52,10 +57,14 @@ void watcher_init(struct watcher *w, struct pair *p, uint32_t window);
 /* Frees what watcher_init() and the frames since have taken. */
 void watcher_deinit(struct watcher *w);
 
-/* |end| has a new link, on which the other end has everything before
+/* |end| has a new link in |slot|, on which the other end has everything before
  * |position|: the rest must come again as it was. */
 void watcher_resume(struct watcher *w, const struct pair_end *end,
-                    uint64_t position);
+                    unsigned slot, uint64_t position);
+
+/* |slot| begins anew at |end|: nothing that was on it may be seen again. */
+void watcher_clear(struct watcher *w, const struct pair_end *end,
+                   unsigned slot);
 
 /* What the watcher calls when a rule is broken; ends the program. */
 _Noreturn void watcher_fail(const char *why);

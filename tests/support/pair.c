@@ -45,7 +45,9 @@ static void end_deinit(struct pair_end *end)
 {
     session_free(end->session);
     assert(end->receive.used == 0 && end->sent.used == 0);
-    free(end->wire.bytes);
+    for (unsigned i = 0; i < SLOTS_MAX; i++) {
+        free(end->wires[i].bytes);
+    }
 }
 
 void pair_deinit(struct pair *p)
@@ -69,13 +71,14 @@ static void wire_add(struct pair_wire *w, struct span bytes)
     w->len += bytes.len;
 }
 
-void pair_send(struct pair *p, struct pair_end *from, size_t frames)
+void pair_slot_send(struct pair *p, struct pair_end *from, unsigned slot,
+                    size_t frames)
 {
     bool is_told = false; /* the session knows what time it is */
 
     while (frames > 0) {
-        bool has_output = session_has_output(from->session, 0);
-        struct span frame = session_output(from->session, 0, p->now_us);
+        bool has_output = session_has_output(from->session, slot);
+        struct span frame = session_output(from->session, slot, p->now_us);
 
         if (frame.len == 0) {
             return;
@@ -83,41 +86,66 @@ void pair_send(struct pair *p, struct pair_end *from, size_t frames)
         assert(has_output || !is_told);
         is_told = true;
         if (p->watch != NULL) {
-            p->watch(p->watch_arg, from, frame);
+            p->watch(p->watch_arg, from, slot, frame);
         }
-        wire_add(&from->wire, frame);
+        wire_add(&from->wires[slot], frame);
         frames--;
     }
 }
 
+void pair_slot_cut(struct pair *p, unsigned slot)
+{
+    p->relay.wires[slot].taken = p->relay.wires[slot].len;
+    p->client.wires[slot].taken = p->client.wires[slot].len;
+}
+
+size_t pair_slot_waiting(const struct pair_end *from, unsigned slot)
+{
+    return from->wires[slot].len - from->wires[slot].taken;
+}
+
+enum err pair_slot_step(struct pair *p, struct pair_end *to, unsigned slot,
+                        size_t *len, struct session_event *event)
+{
+    struct pair_end *from = to == &p->relay ? &p->client : &p->relay;
+    struct pair_wire *wire = &from->wires[slot];
+
+    *event = (struct session_event){ .kind = EVENT_NONE };
+    if (*len > pair_slot_waiting(from, slot)) {
+        *len = pair_slot_waiting(from, slot);
+    }
+    while (*len > 0 && event->kind == EVENT_NONE) {
+        struct span in = span_of(wire->bytes + wire->taken, *len);
+        size_t used;
+
+        TRY(session_step(to->session, slot, p->now_us, in, &used, event));
+        assert(used > 0 && used <= *len);
+        wire->taken += used;
+        *len -= used;
+    }
+    return ERR_OK;
+}
+
+void pair_send(struct pair *p, struct pair_end *from, size_t frames)
+{
+    pair_slot_send(p, from, SLOT_EXPRESS, frames);
+}
+
 void pair_cut(struct pair *p)
 {
-    p->relay.wire.taken = p->relay.wire.len;
-    p->client.wire.taken = p->client.wire.len;
+    pair_slot_cut(p, SLOT_EXPRESS);
 }
 
 size_t pair_waiting(const struct pair_end *from)
 {
-    return from->wire.len - from->wire.taken;
+    return pair_slot_waiting(from, SLOT_EXPRESS);
 }
 
 enum err pair_step(struct pair *p, struct pair_end *from, struct pair_end *to,
                    size_t *len, struct session_event *event)
 {
-    *event = (struct session_event){ .kind = EVENT_NONE };
-    if (*len > pair_waiting(from)) {
-        *len = pair_waiting(from);
-    }
-    while (*len > 0 && event->kind == EVENT_NONE) {
-        struct span in = span_of(from->wire.bytes + from->wire.taken, *len);
-        size_t used;
-
-        TRY(session_step(to->session, 0, p->now_us, in, &used, event));
-        assert(used > 0 && used <= *len);
-        from->wire.taken += used;
-        *len -= used;
-    }
-    return ERR_OK;
+    assert(from != to);
+    return pair_slot_step(p, to, SLOT_EXPRESS, len, event);
 }
 
 bool pair_next(struct pair *p, struct pair_end *from, struct pair_end *to,

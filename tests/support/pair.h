@@ -1,6 +1,6 @@
 /*
  * Two sessions, a relay's and a client's, joined in memory: what one puts out
- * goes into a wire, and from there in pieces into the other.
+ * goes into a wire, one for each slot, and from there in pieces into the other.
  */
 #ifndef TESTS_SUPPORT_PAIR_H
 #define TESTS_SUPPORT_PAIR_H
@@ -16,8 +16,8 @@ struct pair_wire {
 
 struct pair_end {
     struct session *session;
-    struct pair_wire wire; /* what it has sent */
-    struct pool receive;   /* parents of the session's own */
+    struct pair_wire wires[SLOTS_MAX]; /* what it has sent */
+    struct pool receive;               /* parents of the session's own */
     struct pool sent;
 };
 
@@ -26,11 +26,12 @@ struct pair {
     struct pair_end client;
     uint64_t now_us;
     /* Told of each frame as it is put out; may be NULL. */
-    void (*watch)(void *arg, const struct pair_end *from, struct span frame);
+    void (*watch)(void *arg, const struct pair_end *from, unsigned slot,
+                  struct span frame);
     void *watch_arg;
 };
 
-/* Sessions with a link each, |window| as first window of both. */
+/* Sessions with an express link each, |window| as first window of both. */
 void pair_init(struct pair *p, uint32_t window);
 
 /* The same, with at most |receive_max| bytes received and unconsumed. */
@@ -53,6 +54,15 @@ size_t pair_waiting(const struct pair_end *from);
 MUST_CHECK enum err pair_step(struct pair *p, struct pair_end *from,
                               struct pair_end *to, size_t *len,
                               struct session_event *event);
+
+/* The same calls for the link in |slot|; those above are the express link's. */
+void pair_slot_send(struct pair *p, struct pair_end *from, unsigned slot,
+                    size_t frames);
+void pair_slot_cut(struct pair *p, unsigned slot);
+size_t pair_slot_waiting(const struct pair_end *from, unsigned slot);
+MUST_CHECK enum err pair_slot_step(struct pair *p, struct pair_end *to,
+                                   unsigned slot, size_t *len,
+                                   struct session_event *event);
 
 /* Send all of |from| and step |to| once or till an event; false: nothing. */
 bool pair_next(struct pair *p, struct pair_end *from, struct pair_end *to,
