@@ -20,11 +20,11 @@ void line_send(struct line *l, struct pair_end *from)
         way->free_us = p->now_us;
     }
     while (way->free_us - p->now_us <= queue_us) {
-        size_t before = pair_waiting(from);
+        size_t before = pair_slot_waiting(from, l->slot);
         size_t len;
 
-        pair_send(p, from, 1);
-        len = pair_waiting(from) - before;
+        pair_slot_send(p, from, l->slot, 1);
+        len = pair_slot_waiting(from, l->slot) - before;
         if (len == 0) {
             return;
         }
@@ -40,7 +40,6 @@ bool line_receive(struct line *l, struct pair_end *to,
                   struct session_event *event)
 {
     struct pair *p = l->pair;
-    struct pair_end *from = to == &p->relay ? &p->client : &p->relay;
     struct line_way *way = to == &p->relay ? &l->to_relay : &l->to_client;
 
     while (way->count > 0) {
@@ -50,7 +49,7 @@ bool line_receive(struct line *l, struct pair_end *to,
         if (f->at_us > p->now_us) {
             return false;
         }
-        check(pair_step(p, from, to, &left, event) == ERR_OK,
+        check(pair_slot_step(p, to, l->slot, &left, event) == ERR_OK,
               session_why(to->session));
         f->len = left;
         if (left == 0) {

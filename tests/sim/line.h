@@ -1,6 +1,7 @@
 /*
- * A line between two sessions: a rate, a delay, and a queue before it that
- * takes all it is given up to its length, as kernels and routers do.
+ * A line between two sessions, for one slot: a rate, a delay, and a queue
+ * before it that takes all it is given up to its length, as kernels and routers
+ * do.
  */
 #ifndef TESTS_SIM_LINE_H
 #define TESTS_SIM_LINE_H
@@ -24,6 +25,7 @@ struct line_way {
 
 struct line {
     struct pair *pair;
+    unsigned slot;
     uint64_t bytes_per_s;
     uint64_t delay_us; /* one way */
     size_t queue;      /* bytes */

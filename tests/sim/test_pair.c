@@ -9,6 +9,7 @@
 
 #include "tests/sim/accounts.h"
 #include "tests/sim/campaign.h"
+#include "tests/sim/doubt.h"
 #include "tests/sim/exchange.h"
 #include "tests/sim/growth.h"
 #include "tests/sim/logins.h"
@@ -455,6 +456,7 @@ int main(void)
     uint64_t seeds;
     bool is_all;
 
+    doubt_check();
     growth_check();
     pressure_check();
     voice_check();
