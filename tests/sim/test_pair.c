@@ -85,8 +85,8 @@ static void take_event(struct world *w, struct pair_end *to, unsigned slot,
         check(e != NULL, "OPEN of an exchange that was not opened");
         session_set_owner(to->session, event->stream, e);
     }
-    check(e != NULL && e->id == event->stream, "the owner is wrong");
-    check(e->slot == slot, "an event on the wrong slot");
+    check(e != NULL && e->id == event->stream && e->slot == slot,
+          "the owner or the slot is wrong");
     exchange_take(e, end_of(w, to), to->session, event, &w->dice);
 }
 
