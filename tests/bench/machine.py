@@ -45,12 +45,6 @@ def boringssl():
     return found.group(1) if found else "?"
 
 
-def stolen():
-    """Seconds that the machine below us has given to others, so far."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
-
-
 def load_average():
     """How many wanted to run in the last minute."""
     return round(os.getloadavg()[0], 2)

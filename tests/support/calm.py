@@ -24,6 +24,12 @@ def waited_s():
         return 0.0
 
 
+def stolen_s():
+    """Seconds of its cores that the machine below has given to others."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def now():
     """Seconds; only differences mean something."""
     return time.monotonic() - (1 - SHARE) * waited_s()
