@@ -22,8 +22,11 @@
 /* A shorter round trip than a loop's turns take would be a cap on CPUs. */
 #define RTT_LEAST_US (4 * US_PER_MS)
 
-/* When the round trip is looked for anew, with how many frames in flight. */
+/* When the round trip is looked for anew: while a part of what the line holds
+ * is in flight, so that it stays busy and nothing waits in it; and if it seems
+ * longer than it was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
+#define PROBE_PARTS 2
 #define PROBE_FRAMES 4u
 
 /* No ACK for so long, or half a round trip if that is more, while there is
@@ -187,15 +190,34 @@ static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
     }
 }
 
+/* How much may be in flight while the round trip is looked for. */
+static uint64_t probe_max(const struct flight *f)
+{
+    uint64_t frames = PROBE_FRAMES * flight_quantum(f);
+
+    return f->probe == FLIGHT_THIRD
+               ? frames
+               : most(line_holds(f) / PROBE_PARTS, frames);
+}
+
+/* Whether a probe saw the round trip that was known: the peer may have held
+ * the ACK back. */
+static bool is_as_known(const struct flight *f)
+{
+    return f->probe_rtt_us <= f->rtt_us + f->rtt_us / 8 + ACK_DELAY_US;
+}
+
 static void probe_end(struct flight *f, const struct sent_log *log,
                       uint64_t now_us)
 {
     f->probe = FLIGHT_STEADY;
-    f->rtt_us = f->probe_rtt_us;
+    if (!is_as_known(f)) {
+        f->rtt_us = f->probe_rtt_us;
+    }
     f->rtt_at_us = now_us;
     f->limited = log->handed;
-    /* Not all at once: a burst of a quarter, and from there with the ACKs. */
-    f->ramp = most(line_holds(f) / 4, FLIGHT_FLOOR);
+    /* Not all at once: what may be in flight grows with the ACKs. */
+    f->ramp = most(in_flight(log), FLIGHT_FLOOR);
 }
 
 /* An ACK came, with |sample| for the newest frame it covers, or NULL. */
@@ -211,7 +233,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
         }
         return;
     case FLIGHT_DRAIN:
-        if (in_flight(log) <= PROBE_FRAMES * flight_quantum(f)) {
+        if (in_flight(log) <= probe_max(f)) {
             f->probe = FLIGHT_FIRST;
             f->probe_us = now_us;
             f->probe_rtt_us = UINT64_MAX;
@@ -219,18 +241,18 @@ static void probe_step(struct flight *f, const struct sent_log *log,
         return;
     case FLIGHT_FIRST:
     case FLIGHT_SECOND:
+    case FLIGHT_THIRD:
         break;
     }
     if (is_answered) {
         f->probe_rtt_us =
             least(f->probe_rtt_us, most(now_us - sample->sent_us, 1));
         /* One that was expected needs no second look. */
-        if (f->probe == FLIGHT_SECOND ||
-            f->probe_rtt_us <= f->rtt_us + f->rtt_us / 8) {
+        if (f->probe == FLIGHT_THIRD || is_as_known(f)) {
             probe_end(f, log, now_us);
             return;
         }
-        f->probe = FLIGHT_SECOND;
+        f->probe = f->probe == FLIGHT_FIRST ? FLIGHT_SECOND : FLIGHT_THIRD;
         f->probe_us = now_us;
     }
 }
@@ -272,7 +294,7 @@ bool flight_is_full(const struct flight *f, const struct sent_log *log,
     uint64_t max = least(flight_cap(f, is_apart), f->ramp);
 
     if (f->probe != FLIGHT_STEADY) {
-        max = PROBE_FRAMES * flight_quantum(f);
+        max = probe_max(f);
     }
     return in_flight(log) >= max;
 }

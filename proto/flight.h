@@ -25,9 +25,10 @@ struct flight_sample {
 /* Now and then the queues are emptied, to see the round trip without them. */
 enum flight_probe {
     FLIGHT_STEADY, /* no probe */
-    FLIGHT_DRAIN,  /* bulk waits till little is in flight */
-    FLIGHT_FIRST,  /* little is sent till it is acknowledged */
-    FLIGHT_SECOND  /* and once more: the least of both rounds counts */
+    FLIGHT_DRAIN,  /* bulk waits till no more is in flight than may be */
+    FLIGHT_FIRST,  /* and what is sent then is acknowledged */
+    FLIGHT_SECOND, /* and once more: the least of all rounds counts */
+    FLIGHT_THIRD   /* and with next to nothing in flight */
 };
 
 struct flight {

@@ -269,26 +269,62 @@ static void test_the_round_trip_is_looked_for_anew(void **state)
     ping(t, RTT_US, URGENT);
     run(t, 400, URGENT);
     assert_int_equal(t->flight.rtt_us, RTT_US);
-    send(t, 3 * FRAME);
+    send(t, 7 * FRAME);
     t->now_us += 11 * US_PER_S;
     ack(t, t->log.acked + FRAME, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
-    assert_false(flight_is_full(&t->flight, &t->log, false));
-    send(t, 4 * FLIGHT_QUANTUM_MIN);
     assert_true(flight_is_full(&t->flight, &t->log, false));
+    t->now_us += RTT_US;
+    ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
     t->now_us += RTT_US;
     ack(t, t->log.handed, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
-    ping(t, RTT_US + US_PER_MS, URGENT);
+    /* The peer may hold an ACK back: this is no longer one. */
+    ping(t, RTT_US + RTT_US / 8 + ACK_DELAY_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
-    assert_int_equal(t->flight.rtt_us, RTT_US + US_PER_MS);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
     assert_in_range(flight_rate(&t->flight), 1900000, 2100000);
     /* It goes on with a part of what it may. */
     send(t, FLIGHT_FLOOR);
     assert_true(flight_is_full(&t->flight, &t->log, false));
 }
 
-static void test_a_longer_round_trip_is_looked_at_twice(void **state)
+static void test_a_probe_keeps_the_line_busy(void **state)
+{
+    struct line_test *t = *state;
+    uint64_t first;
+
+    ping(t, RTT_US, URGENT);
+    run(t, 400, URGENT);
+    send(t, 7 * FRAME);
+    t->now_us += 11 * US_PER_S;
+    ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    /* It holds ten frames: till half of them are in flight, and no more. */
+    ack(t, t->log.handed - 5 * FRAME - 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    ack(t, t->log.handed - 5 * FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    ack(t, t->log.handed - 4 * FRAME, URGENT);
+    send(t, FRAME - 1);
+    assert_false(flight_is_full(&t->flight, &t->log, true));
+    send(t, 1);
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    first = t->log.handed;
+    t->now_us += RTT_US / 2;
+    send(t, 8 * FRAME); /* of those who are in a hurry */
+    t->now_us += RTT_US / 2;
+    ack(t, first, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    /* It goes on with what is in flight. */
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    assert_int_equal(t->flight.ramp, 8 * FRAME);
+}
+
+static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
 {
     struct line_test *t = *state;
 
@@ -300,8 +336,10 @@ static void test_a_longer_round_trip_is_looked_at_twice(void **state)
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
     ping(t, 3 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_SECOND);
-    assert_int_equal(t->flight.rtt_us, RTT_US);
     ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    ping(t, 4 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_int_equal(t->flight.rtt_us, 2 * RTT_US);
 }
@@ -424,7 +462,8 @@ int main(void)
         CASE(test_a_sender_that_was_slow_bursts_not),
         CASE(test_what_is_large_and_dry_is_no_slow_sender),
         CASE(test_the_round_trip_is_looked_for_anew),
-        CASE(test_a_longer_round_trip_is_looked_at_twice),
+        CASE(test_a_probe_keeps_the_line_busy),
+        CASE(test_a_longer_round_trip_is_looked_at_thrice),
         CASE(test_what_was_sent_before_a_probe_is_not_its_answer),
         CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
         CASE(test_samples_are_bounded),
