@@ -26,6 +26,7 @@
  * is in flight, so that it stays busy and nothing waits in it; and if it seems
  * longer than it was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
+#define PROBE_LATE_US (30 * US_PER_S)
 #define PROBE_PARTS 2
 #define PROBE_FRAMES 4u
 
@@ -34,6 +35,9 @@
  * round trips at most. */
 #define GAP_LEAST_US (4 * ACK_DELAY_US)
 #define GAP_RTTS 2u
+
+/* Who had nothing to send for so long rested; for less, it was only late. */
+#define REST_LEAST_US (5 * US_PER_MS)
 
 /* What the line takes in this time is one turn. */
 #define TURN_US (3 * US_PER_MS)
@@ -104,10 +108,45 @@ void flight_start(struct flight *f, const struct sent_log *log, uint64_t now_us)
     };
 }
 
-void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us)
+/* Whether less may be in flight than the line holds, for it rested. */
+static bool is_ramping(const struct flight *f)
+{
+    return f->ramp < SENT_LOG_SESSION && f->ramp < flight_cap(f, false);
+}
+
+/* The sender goes on. What comes after a rest is not to come in one burst. */
+static void note_rest(struct flight *f, const struct sent_log *log,
+                      uint64_t now_us)
+{
+    if (f->is_dry && now_us - f->dry_us >= REST_LEAST_US) {
+        uint64_t left = f->handed - least(f->handed, log->acked);
+
+        f->ramp = least(f->ramp, most(left, FLIGHT_FLOOR));
+    }
+    f->is_dry = false;
+}
+
+/* Nothing waits behind the frame that is sent: the line limits us no more. */
+static void note_dry(struct flight *f, const struct sent_log *log,
+                     uint64_t now_us)
+{
+    if (in_flight(log) < flight_cap(f, false)) {
+        f->limited = log->handed;
+        f->is_dry = true;
+        f->dry_us = now_us;
+    }
+}
+
+void flight_sent(struct flight *f, const struct sent_log *log, bool is_last,
+                 uint64_t now_us)
 {
     unsigned last = (f->first + f->count - 1) % FLIGHT_SAMPLES;
     uint64_t apart_us = most(APART_US, f->rtt_us / APART_PARTS);
+
+    note_rest(f, log, now_us);
+    if (is_last) {
+        note_dry(f, log, now_us);
+    }
 
     if (f->handed == log->acked) {
         /* Nothing was away: the time before this frame says nothing. */
@@ -126,18 +165,10 @@ void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us)
         .acked = log->acked,
         .acked_us = f->acked_us,
         .begun_us = f->begun_us,
-        .is_limited = log->acked < f->limited || f->probe != FLIGHT_STEADY,
+        .is_limited = log->acked < f->limited || f->probe != FLIGHT_STEADY ||
+                      is_ramping(f),
     };
     f->count++;
-}
-
-void flight_dry(struct flight *f, const struct sent_log *log)
-{
-    if (in_flight(log) < flight_cap(f, false)) {
-        f->limited = log->handed;
-        /* What comes next is not to come in one burst. */
-        f->ramp = least(f->ramp, most(in_flight(log), FLIGHT_FLOOR));
-    }
 }
 
 /* Older than the highest rate is what goes with it. */
@@ -195,9 +226,8 @@ static uint64_t probe_max(const struct flight *f)
 {
     uint64_t frames = PROBE_FRAMES * flight_quantum(f);
 
-    return f->probe == FLIGHT_THIRD
-               ? frames
-               : most(line_holds(f) / PROBE_PARTS, frames);
+    return f->probe == FLIGHT_THIRD ? frames
+                                    : most(line_holds(f) / PROBE_PARTS, frames);
 }
 
 /* Whether a probe saw the round trip that was known: the peer may have held
@@ -205,6 +235,14 @@ static uint64_t probe_max(const struct flight *f)
 static bool is_as_known(const struct flight *f)
 {
     return f->probe_rtt_us <= f->rtt_us + f->rtt_us / 8 + ACK_DELAY_US;
+}
+
+/* What waits for what was lost shows no round trip: that is put off. */
+static bool is_probe_due(const struct flight *f, uint64_t now_us)
+{
+    bool has_gaps = most(f->gaps_us[0], f->gaps_us[1]) > 0;
+
+    return now_us - f->rtt_at_us >= (has_gaps ? PROBE_LATE_US : PROBE_EACH_US);
 }
 
 static void probe_end(struct flight *f, const struct sent_log *log,
@@ -228,7 +266,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
 
     switch (f->probe) {
     case FLIGHT_STEADY:
-        if (now_us - f->rtt_at_us >= PROBE_EACH_US) {
+        if (is_probe_due(f, now_us)) {
             f->probe = FLIGHT_DRAIN;
         }
         return;

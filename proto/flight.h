@@ -44,8 +44,10 @@ struct flight {
     uint64_t rates[2];   /* the highest, bytes a second: lately, and before */
     uint64_t rates_us;   /* since when |rates[0]| */
     uint64_t gaps_us[2]; /* the longest without an ACK: lately, and before */
-    bool is_flowing;     /* ACKs have come since nothing was away */
-    uint64_t rtt_us;     /* the shortest; 0 unknown */
+    uint64_t dry_us;     /* when the last frame went out, if |is_dry| */
+    bool is_dry;
+    bool is_flowing; /* ACKs have come since nothing was away */
+    uint64_t rtt_us; /* the shortest; 0 unknown */
     uint64_t rtt_at_us;
     enum flight_probe probe;
     uint64_t probe_us; /* its round counts what was sent since */
@@ -56,12 +58,10 @@ struct flight {
 void flight_start(struct flight *f, const struct sent_log *log,
                   uint64_t now_us);
 
-/* The frame that ends at |log|'s handed position is sent now. */
-void flight_sent(struct flight *f, const struct sent_log *log, uint64_t now_us);
-
-/* Nothing waits behind the frame that is sent now: the link is not what limits
- * us. Call it before flight_sent(). */
-void flight_dry(struct flight *f, const struct sent_log *log);
+/* The frame that ends at |log|'s handed position is sent now. |is_last|:
+ * nothing waits behind it, the link is not what limits us. */
+void flight_sent(struct flight *f, const struct sent_log *log, bool is_last,
+                 uint64_t now_us);
 
 /* ACK came; |log| has taken it. |is_urgent|: bulk is held back now. */
 void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,

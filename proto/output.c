@@ -74,10 +74,8 @@ static struct span log_frame(struct session *s, struct slot *slot,
                              struct chunk *frame)
 {
     sent_log_put(&slot->log, frame, s->now_us);
-    if (!sched_is_ready(&slot->sched, SCHED_ALL)) {
-        flight_dry(&slot->flight, &slot->log);
-    }
-    flight_sent(&slot->flight, &slot->log, s->now_us);
+    flight_sent(&slot->flight, &slot->log,
+                !sched_is_ready(&slot->sched, SCHED_ALL), s->now_us);
     if (log_cost(s) > SENT_LOG_HARD) {
         (void)session_fail(s, ERR_LIMIT, "the peer acknowledges nothing");
     }
@@ -169,7 +167,7 @@ struct span output_next(struct session *s, struct slot *slot)
     }
     again = sent_log_again(&slot->log);
     if (again.len > 0) {
-        flight_sent(&slot->flight, &slot->log, s->now_us);
+        flight_sent(&slot->flight, &slot->log, false, s->now_us);
         return again;
     }
     c = chunk_queue_take(&slot->control);

@@ -1,0 +1,166 @@
+/* How the round trip is looked for anew, while somebody is in a hurry. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "tests/support/flight_line.h"
+
+#define RTT_US FLIGHT_LINE_RTT_US
+#define FRAME FLIGHT_LINE_FRAME
+
+#define URGENT true
+#define CALM false
+
+static void test_the_round_trip_is_looked_for_anew(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    flight_line_run(t, 400, URGENT);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    flight_line_send(t, 7 * FRAME);
+    t->now_us += 11 * US_PER_S;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    assert_true(flight_is_full(&t->flight, &t->log, false));
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.handed, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    /* The peer may hold an ACK back: this is no longer one. */
+    flight_line_ping(t, RTT_US + RTT_US / 8 + ACK_DELAY_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    assert_in_range(flight_rate(&t->flight), 1900000, 2100000);
+    /* It goes on with a part of what it may. */
+    flight_line_send(t, FLIGHT_FLOOR);
+    assert_true(flight_is_full(&t->flight, &t->log, false));
+}
+
+static void test_a_probe_keeps_the_line_busy(void **state)
+{
+    struct flight_line *t = *state;
+    uint64_t first;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    flight_line_run(t, 400, URGENT);
+    flight_line_send(t, 7 * FRAME);
+    t->now_us += 11 * US_PER_S;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    /* It holds ten frames: till half of them are in flight, and no more. */
+    flight_line_ack(t, t->log.handed - 5 * FRAME - 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    flight_line_ack(t, t->log.handed - 5 * FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    flight_line_ack(t, t->log.handed - 4 * FRAME, URGENT);
+    flight_line_send(t, FRAME - 1);
+    assert_false(flight_is_full(&t->flight, &t->log, true));
+    flight_line_send(t, 1);
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    first = t->log.handed;
+    t->now_us += RTT_US / 2;
+    flight_line_send(t, 8 * FRAME); /* of those who are in a hurry */
+    t->now_us += RTT_US / 2;
+    flight_line_ack(t, first, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    /* It goes on with what is in flight. */
+    assert_true(flight_is_full(&t->flight, &t->log, true));
+    assert_int_equal(t->flight.ramp, 8 * FRAME);
+}
+
+static void test_holes_put_a_probe_off(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    flight_line_run(t, 400, URGENT);
+    flight_line_send(t, 9 * FRAME);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    t->now_us += RTT_US; /* the peer waits for what was lost */
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    t->flight.rtt_at_us = t->now_us - 30 * US_PER_S + 1;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    t->now_us++;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+}
+
+static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    flight_line_ping(t, 3 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_SECOND);
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    flight_line_ping(t, 4 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, 2 * RTT_US);
+}
+
+static void test_what_was_sent_before_a_probe_is_not_its_answer(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    flight_line_send(t, FRAME / 2);
+    t->now_us += RTT_US;
+    flight_line_send(t, FRAME / 2);
+    flight_line_ack(t, t->log.acked + FRAME / 2, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    t->flight.probe_us++; /* the second half was sent before */
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.handed, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+}
+
+static void test_nothing_is_probed_while_nobody_is_in_a_hurry(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, CALM);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    flight_line_ping(t, 2 * RTT_US, CALM);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    flight_line_ping(t, 2 * RTT_US, CALM);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+}
+
+#define CASE(name) cmocka_unit_test_setup(name, flight_line_begin)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_the_round_trip_is_looked_for_anew),
+        CASE(test_a_probe_keeps_the_line_busy),
+        CASE(test_holes_put_a_probe_off),
+        CASE(test_a_longer_round_trip_is_looked_at_thrice),
+        CASE(test_what_was_sent_before_a_probe_is_not_its_answer),
+        CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
