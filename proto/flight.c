@@ -16,6 +16,9 @@
 #define RATE_KEPT_US (500 * US_PER_MS)
 #define RATE_KEPT_RTTS 5u
 
+/* What may be in flight doubles each round trip after a rest: so many do. */
+#define RAMP_RTTS 8u
+
 /* Ten times the fastest link there is; what makes products overflow it not. */
 #define RATE_MAX 10000000000ull
 
@@ -27,17 +30,21 @@
  * longer than it was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
+#define PROBE_MOST_US (3 * US_PER_S)
 #define PROBE_PARTS 2
 #define PROBE_FRAMES 4u
 
-/* No ACK for so long, or half a round trip if that is more, while there is
- * plenty in flight: the peer waits for what was lost. It counts as long as two
- * round trips at most. */
+/* No ACK for so long, or half a round trip, or what some frames take, if that
+ * is more, while there is plenty in flight: the peer waits for what was lost.
+ * It counts as long as two round trips at most. */
 #define GAP_LEAST_US (4 * ACK_DELAY_US)
+#define GAP_FRAMES 2u
 #define GAP_RTTS 2u
 
-/* Who had nothing to send for so long rested; for less, it was only late. */
+/* Who had nothing to send for so long, or for a part of the round trip if that
+ * is more, rested; for less, it was only late. */
 #define REST_LEAST_US (5 * US_PER_MS)
+#define REST_PARTS 4
 
 /* What the line takes in this time is one turn. */
 #define TURN_US (3 * US_PER_MS)
@@ -104,36 +111,47 @@ void flight_start(struct flight *f, const struct sent_log *log, uint64_t now_us)
         .begun_us = now_us,
         .ramp = FLIGHT_FLOOR,
         .rates_us = now_us,
+        .gaps_since_us = now_us,
+        .ramp_us = now_us,
         .rtt_at_us = now_us,
     };
 }
 
-/* Whether less may be in flight than the line holds, for it rested. */
-static bool is_ramping(const struct flight *f)
+/* Whether less may be in flight than the line is known to hold: it began anew
+ * not long ago. For longer than that it is the line that is slow. */
+static bool is_ramping(const struct flight *f, uint64_t now_us)
 {
-    return f->ramp < SENT_LOG_SESSION && f->ramp < flight_cap(f, false);
+    return now_us - f->ramp_us < most(RATE_KEPT_US, RAMP_RTTS * f->rtt_us) &&
+           f->ramp < flight_cap(f, false);
+}
+
+static void ramp_start(struct flight *f, uint64_t away, uint64_t now_us)
+{
+    f->ramp = least(f->ramp, most(away, FLIGHT_FLOOR));
+    f->ramp_us = now_us;
 }
 
 /* The sender goes on. What comes after a rest is not to come in one burst. */
 static void note_rest(struct flight *f, const struct sent_log *log,
                       uint64_t now_us)
 {
-    if (f->is_dry && now_us - f->dry_us >= REST_LEAST_US) {
-        uint64_t left = f->handed - least(f->handed, log->acked);
+    uint64_t rest_us = most(REST_LEAST_US, f->rtt_us / REST_PARTS);
 
-        f->ramp = least(f->ramp, most(left, FLIGHT_FLOOR));
+    if (f->is_dry && now_us - f->dry_us >= rest_us) {
+        ramp_start(f, f->handed - least(f->handed, log->acked), now_us);
     }
     f->is_dry = false;
 }
 
-/* Nothing waits behind the frame that is sent: the line limits us no more. */
+/* Nothing waits behind the frame that is sent: with room in the line, it is
+ * not the line that limits us. */
 static void note_dry(struct flight *f, const struct sent_log *log,
                      uint64_t now_us)
 {
+    f->is_dry = true;
+    f->dry_us = now_us;
     if (in_flight(log) < flight_cap(f, false)) {
         f->limited = log->handed;
-        f->is_dry = true;
-        f->dry_us = now_us;
     }
 }
 
@@ -166,31 +184,54 @@ void flight_sent(struct flight *f, const struct sent_log *log, bool is_last,
         .acked_us = f->acked_us,
         .begun_us = f->begun_us,
         .is_limited = log->acked < f->limited || f->probe != FLIGHT_STEADY ||
-                      is_ramping(f),
+                      is_ramping(f, now_us),
     };
     f->count++;
 }
 
-/* Older than the highest rate is what goes with it. */
-static void forget_old(struct flight *f, uint64_t now_us)
+/* How long the highest rate, and the longest gap, are kept at least. */
+static uint64_t kept_us(const struct flight *f)
 {
-    uint64_t kept_us = most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
+    return most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
+}
 
-    if (now_us - f->rates_us >= kept_us) {
+static void forget_rate(struct flight *f, uint64_t now_us)
+{
+    if (now_us - f->rates_us >= kept_us(f)) {
         f->rates[1] = f->rates[0];
         f->rates[0] = 0;
-        f->gaps_us[1] = f->gaps_us[0];
-        f->gaps_us[0] = 0;
         f->rates_us = now_us;
     }
 }
 
-/* The first ACK after a while; |away| bytes were in flight. */
+static void forget_gap(struct flight *f, uint64_t now_us)
+{
+    if (now_us - f->gaps_since_us >= kept_us(f)) {
+        f->gaps_us[1] = f->gaps_us[0];
+        f->gaps_us[0] = 0;
+        f->gaps_since_us = now_us;
+    }
+}
+
+/* The least time without an ACK that means a loss: in less, a whole frame
+ * passes a slow line. */
+static uint64_t gap_least_us(const struct flight *f)
+{
+    uint64_t rate = most(flight_rate(f), 1);
+    uint64_t frame_us = FRAME_PAYLOAD_MAX * US_PER_S / rate;
+
+    return most(GAP_LEAST_US, most(f->rtt_us / 2, GAP_FRAMES * frame_us));
+}
+
+/* The first ACK after a while; |away| bytes were in flight. A probe makes gaps
+ * of its own, and again a round trip later. */
 static void note_gap(struct flight *f, uint64_t away, uint64_t now_us)
 {
     uint64_t gap_us = now_us - f->acked_us;
+    bool is_probed = f->probe != FLIGHT_STEADY || f->acked <= f->probed;
 
-    if (f->is_flowing && gap_us >= most(GAP_LEAST_US, f->rtt_us / 2) &&
+    forget_gap(f, now_us);
+    if (f->is_flowing && !is_probed && gap_us >= gap_least_us(f) &&
         away >= line_holds(f) / 2) {
         f->gaps_us[0] = most(f->gaps_us[0], gap_us);
     }
@@ -209,7 +250,7 @@ static void note_rate(struct flight *f, const struct flight_sample *sample,
     if (sample->is_limited && rate < flight_rate(f)) {
         return;
     }
-    forget_old(f, now_us);
+    forget_rate(f, now_us);
     f->rates[0] = most(f->rates[0], rate);
 }
 
@@ -230,11 +271,14 @@ static uint64_t probe_max(const struct flight *f)
                                     : most(line_holds(f) / PROBE_PARTS, frames);
 }
 
-/* Whether a probe saw the round trip that was known: the peer may have held
- * the ACK back. */
+/* Whether a probe saw the round trip that was known, if the peer held its ACK
+ * back: no more above it than the quarter that may be in flight besides. */
 static bool is_as_known(const struct flight *f)
 {
-    return f->probe_rtt_us <= f->rtt_us + f->rtt_us / 8 + ACK_DELAY_US;
+    uint64_t eighth_us = f->rtt_us / 8;
+
+    return f->probe_rtt_us <=
+           f->rtt_us + eighth_us + least(eighth_us, ACK_DELAY_US);
 }
 
 /* What waits for what was lost shows no round trip: that is put off. */
@@ -254,8 +298,9 @@ static void probe_end(struct flight *f, const struct sent_log *log,
     }
     f->rtt_at_us = now_us;
     f->limited = log->handed;
+    f->probed = log->handed;
     /* Not all at once: what may be in flight grows with the ACKs. */
-    f->ramp = most(in_flight(log), FLIGHT_FLOOR);
+    ramp_start(f, in_flight(log), now_us);
 }
 
 /* An ACK came, with |sample| for the newest frame it covers, or NULL. */
@@ -264,10 +309,17 @@ static void probe_step(struct flight *f, const struct sent_log *log,
 {
     bool is_answered = sample != NULL && sample->sent_us >= f->probe_us;
 
+    if (f->probe != FLIGHT_STEADY &&
+        now_us - f->probe_begun_us >= PROBE_MOST_US) {
+        f->probe_rtt_us = f->rtt_us;
+        probe_end(f, log, now_us);
+        return;
+    }
     switch (f->probe) {
     case FLIGHT_STEADY:
         if (is_probe_due(f, now_us)) {
             f->probe = FLIGHT_DRAIN;
+            f->probe_begun_us = now_us;
         }
         return;
     case FLIGHT_DRAIN:
@@ -277,9 +329,16 @@ static void probe_step(struct flight *f, const struct sent_log *log,
             f->probe_rtt_us = UINT64_MAX;
         }
         return;
+    case FLIGHT_THIRD:
+        if (f->probe_us == UINT64_MAX) {
+            if (in_flight(log) <= probe_max(f)) {
+                f->probe_us = now_us;
+            }
+            return;
+        }
+        break;
     case FLIGHT_FIRST:
     case FLIGHT_SECOND:
-    case FLIGHT_THIRD:
         break;
     }
     if (is_answered) {
@@ -290,8 +349,13 @@ static void probe_step(struct flight *f, const struct sent_log *log,
             probe_end(f, log, now_us);
             return;
         }
-        f->probe = f->probe == FLIGHT_FIRST ? FLIGHT_SECOND : FLIGHT_THIRD;
-        f->probe_us = now_us;
+        if (f->probe == FLIGHT_FIRST) {
+            f->probe = FLIGHT_SECOND;
+            f->probe_us = now_us;
+        } else {
+            f->probe = FLIGHT_THIRD;
+            f->probe_us = UINT64_MAX;
+        }
     }
 }
 
@@ -311,7 +375,10 @@ void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
         f->count--;
     }
     note_gap(f, f->handed - f->acked, now_us);
-    f->ramp = least(f->ramp + (log->acked - f->acked), SENT_LOG_SESSION);
+    /* Only what is used grows (RFC 7661). */
+    if (f->ramp / 2 < f->handed - f->acked) {
+        f->ramp = least(f->ramp + (log->acked - f->acked), SENT_LOG_SESSION);
+    }
     f->acked = log->acked;
     f->acked_us = now_us;
     if (has_sample) {

@@ -40,17 +40,21 @@ struct flight {
     uint64_t acked_us;   /* when it came, or sending began with nothing away */
     uint64_t begun_us;   /* when the newest acknowledged sample was sent */
     uint64_t limited;    /* till this is acknowledged the sender was too slow */
+    uint64_t probed;     /* what was sent before this was sent for a probe */
+    uint64_t ramp_us;    /* since when |ramp| counts */
     uint64_t ramp;       /* bytes that may be in flight without a burst */
     uint64_t rates[2];   /* the highest, bytes a second: lately, and before */
     uint64_t rates_us;   /* since when |rates[0]| */
     uint64_t gaps_us[2]; /* the longest without an ACK: lately, and before */
-    uint64_t dry_us;     /* when the last frame went out, if |is_dry| */
+    uint64_t gaps_since_us; /* since when |gaps_us[0]| */
+    uint64_t dry_us;        /* when the last frame went out, if |is_dry| */
     bool is_dry;
     bool is_flowing; /* ACKs have come since nothing was away */
     uint64_t rtt_us; /* the shortest; 0 unknown */
     uint64_t rtt_at_us;
     enum flight_probe probe;
-    uint64_t probe_us; /* its round counts what was sent since */
+    uint64_t probe_begun_us;
+    uint64_t probe_us; /* its round counts what was sent since; not yet: MAX */
     uint64_t probe_rtt_us;
 };
 

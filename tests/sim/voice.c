@@ -201,7 +201,7 @@ static void be_quiet(struct call *c, unsigned late_ms)
     c->is_quiet = false;
     run(c, 1 * US_PER_S);
     run(c, 2 * US_PER_S);
-    expect(c, late_ms, 90);
+    expect(c, late_ms, 95);
 }
 
 /* The upload rests: then the line is not full, and that tells nothing. */
@@ -212,7 +212,7 @@ static void only_talk(struct call *c, unsigned late_ms)
     expect(c, late_ms, 0);
     c->is_resting = false;
     run(c, 1 * US_PER_S);
-    expect(c, late_ms, 75);
+    expect(c, late_ms, 80);
 }
 
 /* The line became longer. */
@@ -221,7 +221,7 @@ static void move_away(struct call *c, unsigned late_ms)
     c->line.delay_us *= 2;
     run(c, 13 * US_PER_S);
     run(c, 2 * US_PER_S);
-    expect(c, late_ms, 90);
+    expect(c, late_ms, 95);
 }
 
 void voice_check(void)
@@ -241,7 +241,7 @@ void voice_check(void)
         talk_and_upload(c, lines[i].late_ms);
         be_quiet(c, lines[i].late_ms);
         only_talk(c, lines[i].late_ms);
-        move_away(c, 2 * lines[i].late_ms);
+        move_away(c, lines[i].late_ms + lines[i].late_ms / 5);
         end(c);
     }
 }

@@ -93,6 +93,24 @@ static void test_what_is_behind_a_hole_does_not_count_apart(void **state)
     assert_true(is_cap_apart(t, cap));
 }
 
+static void test_a_slow_line_takes_long_for_a_frame(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, CALM);
+    flight_line_send(t, 40 * FRAME);
+    for (unsigned i = 0; i < 100; i++) { /* 125 kB/s: a frame takes 131 ms */
+        t->now_us += 80 * US_PER_MS;
+        flight_line_ack(t, t->log.acked + FRAME, CALM);
+        flight_line_send(t, FRAME);
+    }
+    assert_in_range(flight_rate(&t->flight), 120000, 130000);
+    assert_int_equal(t->flight.gaps_us[0] + t->flight.gaps_us[1], 0);
+    t->now_us += 270 * US_PER_MS;
+    flight_line_ack(t, t->log.acked + FRAME, CALM);
+    assert_int_equal(t->flight.gaps_us[0], 270 * US_PER_MS);
+}
+
 static void test_a_fast_line_has_whole_frames_and_batches(void **state)
 {
     struct flight_line *t = *state;
@@ -193,16 +211,16 @@ static void test_who_is_late_only_goes_on_as_before(void **state)
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
-    assert_true(t->flight.ramp > 2 * MIB);
+    assert_true(t->flight.ramp > 40 * FRAME);
     flight_line_send_last(t, 8 * FRAME);
-    t->now_us += 5 * US_PER_MS - 1;
+    t->now_us += RTT_US / 4 - 1;
     flight_line_send_last(t, FRAME);
-    assert_true(t->flight.ramp > 2 * MIB);
-    t->now_us += 5 * US_PER_MS;
+    assert_true(t->flight.ramp > 40 * FRAME);
+    t->now_us += RTT_US / 4;
     flight_line_send(t, FRAME);
     assert_int_equal(t->flight.ramp, 9 * FRAME);
     /* It was told of once. */
-    t->now_us += 5 * US_PER_MS;
+    t->now_us += RTT_US / 4;
     t->flight.ramp = MIB;
     flight_line_send(t, FRAME);
     assert_int_equal(t->flight.ramp, MIB);
@@ -214,28 +232,73 @@ static void test_all_that_went_in_a_rest_leaves_the_least(void **state)
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
-    flight_line_send_last(t, 9 * FRAME);
+    flight_line_send_last(t, 40 * FRAME); /* more than the line holds */
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.handed, CALM);
     flight_line_send(t, FRAME);
     assert_int_equal(t->flight.ramp, FLIGHT_FLOOR);
 }
 
-static void
-test_a_sender_that_may_little_tells_nothing_of_the_rate(void **state)
+static void test_a_rest_takes_five_milliseconds_at_least(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, 4 * US_PER_MS, CALM);
+    t->flight.ramp = MIB;
+    flight_line_send_last(t, 8 * FRAME);
+    t->now_us += 5 * US_PER_MS - 1;
+    flight_line_send_last(t, FRAME);
+    assert_int_equal(t->flight.ramp, MIB);
+    t->now_us += 5 * US_PER_MS;
+    flight_line_send(t, FRAME);
+    assert_int_equal(t->flight.ramp, 9 * FRAME);
+}
+
+static void test_what_is_not_used_grows_not(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_send(t, FLIGHT_FLOOR / 2);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.handed, CALM);
+    assert_int_equal(t->flight.ramp, FLIGHT_FLOOR);
+    flight_line_send(t, FLIGHT_FLOOR / 2 + 1);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.handed, CALM);
+    assert_int_equal(t->flight.ramp, FLIGHT_FLOOR + FLIGHT_FLOOR / 2 + 1);
+}
+
+/* After a rest twenty frames are away, of which a round trip takes one. */
+static void crawl(struct flight_line *t, unsigned rounds)
+{
+    t->flight.is_dry = true;
+    t->flight.dry_us = t->now_us - US_PER_S;
+    flight_line_send(t, 20 * FRAME);
+    for (unsigned i = 0; i < rounds; i++) {
+        t->now_us += RTT_US;
+        flight_line_ack(t, t->log.acked + FRAME, URGENT);
+        flight_line_send(t, FRAME);
+    }
+}
+
+static void test_a_rate_outlives_the_beginning_after_a_rest(void **state)
 {
     struct flight_line *t = *state;
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
-    for (unsigned i = 0; i < 200; i++) {
-        t->flight.ramp = FLIGHT_FLOOR;
-        flight_line_send(t, FRAME);
-        t->now_us += RTT_US;
-        flight_line_ack(t, t->log.handed, URGENT);
-    }
+    crawl(t, 8 + 20);
     assert_int_equal(flight_rate(&t->flight), 2000000);
-    assert_int_equal(t->flight.rtt_us, RTT_US);
+}
+
+static void test_a_line_that_became_slow_in_a_rest_is_noticed(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, CALM);
+    flight_line_run(t, 300, CALM);
+    crawl(t, 60);
+    assert_in_range(flight_rate(&t->flight), 150000, 250000);
 }
 
 static void test_samples_are_bounded(void **state)
@@ -267,7 +330,7 @@ static void test_an_ack_without_a_sample_counts_bytes_only(void **state)
     t->now_us += US_PER_S;
     flight_line_ack(t, 2 * FRAME, URGENT);
     assert_int_equal(t->flight.rtt_us, RTT_US);
-    assert_int_equal(t->flight.ramp, FLIGHT_FLOOR + 2 * FRAME);
+    assert_int_equal(t->flight.ramp, FLIGHT_FLOOR);
 }
 
 static void test_a_peer_that_lies_gains_a_bounded_cap(void **state)
@@ -313,6 +376,7 @@ int main(void)
         CASE(test_rate_and_round_trip_make_the_cap),
         CASE(test_apart_a_quarter_more_may_be_in_flight),
         CASE(test_what_is_behind_a_hole_does_not_count_apart),
+        CASE(test_a_slow_line_takes_long_for_a_frame),
         CASE(test_a_fast_line_has_whole_frames_and_batches),
         CASE(test_a_slow_sender_tells_nothing_of_the_rate),
         CASE(test_a_slow_sender_tells_of_a_higher_rate),
@@ -322,7 +386,10 @@ int main(void)
         CASE(test_what_is_large_and_dry_is_no_slow_sender),
         CASE(test_who_is_late_only_goes_on_as_before),
         CASE(test_all_that_went_in_a_rest_leaves_the_least),
-        CASE(test_a_sender_that_may_little_tells_nothing_of_the_rate),
+        CASE(test_a_rest_takes_five_milliseconds_at_least),
+        CASE(test_what_is_not_used_grows_not),
+        CASE(test_a_rate_outlives_the_beginning_after_a_rest),
+        CASE(test_a_line_that_became_slow_in_a_rest_is_noticed),
         CASE(test_samples_are_bounded),
         CASE(test_an_ack_without_a_sample_counts_bytes_only),
         CASE(test_a_peer_that_lies_gains_a_bounded_cap),

@@ -109,9 +109,102 @@ static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
     flight_line_ping(t, 2 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_THIRD);
     assert_int_equal(t->flight.rtt_us, RTT_US);
+    flight_line_ping(t, 5 * RTT_US, URGENT); /* only now nothing is away */
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
     flight_line_ping(t, 4 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_int_equal(t->flight.rtt_us, 2 * RTT_US);
+}
+
+/* |frames| are away when the third look is to begin. */
+static void look_thrice(struct flight_line *t, unsigned frames)
+{
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    flight_line_ping(t, 3 * RTT_US, URGENT);
+    flight_line_send(t, FRAME);
+    t->now_us += RTT_US;
+    flight_line_send(t, frames * FRAME);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
+}
+
+static void test_the_third_look_waits_till_next_to_nothing_is_away(void **state)
+{
+    struct flight_line *t = *state;
+
+    look_thrice(t, 5);
+    t->now_us += US_PER_MS;
+    flight_line_send(t, FRAME / 4); /* of who is in a hurry, behind them */
+    t->now_us += US_PER_MS;
+    flight_line_ack(t, t->log.handed - 3 * FRAME, URGENT);
+    flight_line_send(t, FRAME / 4);
+    t->now_us += US_PER_MS;
+    flight_line_ack(t, t->log.handed - FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
+    assert_true(flight_is_full(&t->flight, &t->log, false));
+    flight_line_ack(t, t->log.handed, URGENT);
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+}
+
+static void test_a_look_that_comes_to_no_end_is_given_up(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    flight_line_send(t, 40 * FRAME);
+    t->now_us += 3 * US_PER_S - 1;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    t->now_us++;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+}
+
+static void test_a_look_without_an_answer_is_given_up(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    flight_line_send(t, FRAME / 2);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_FIRST);
+    t->now_us += 3 * US_PER_S;
+    flight_line_ack(t, t->log.handed, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+}
+
+static void test_a_look_makes_no_holes(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    flight_line_run(t, 400, URGENT);
+    flight_line_send(t, 9 * FRAME);
+    t->flight.probed = t->log.acked + 2 * FRAME;
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    t->now_us += RTT_US; /* the last one's was the first of others */
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.gaps_us[0] + t->flight.gaps_us[1], 0);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.gaps_us[0], RTT_US);
 }
 
 static void test_what_was_sent_before_a_probe_is_not_its_answer(void **state)
@@ -158,6 +251,10 @@ int main(void)
         CASE(test_a_probe_keeps_the_line_busy),
         CASE(test_holes_put_a_probe_off),
         CASE(test_a_longer_round_trip_is_looked_at_thrice),
+        CASE(test_the_third_look_waits_till_next_to_nothing_is_away),
+        CASE(test_a_look_that_comes_to_no_end_is_given_up),
+        CASE(test_a_look_without_an_answer_is_given_up),
+        CASE(test_a_look_makes_no_holes),
         CASE(test_what_was_sent_before_a_probe_is_not_its_answer),
         CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
     };
