@@ -30,7 +30,7 @@
  * longer than it was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
-#define PROBE_MOST_US (3 * US_PER_S)
+#define PROBE_MOST_US (3 * US_PER_S) /* of each of its rounds */
 #define PROBE_PARTS 2
 #define PROBE_FRAMES 4u
 
@@ -117,18 +117,26 @@ void flight_start(struct flight *f, const struct sent_log *log, uint64_t now_us)
     };
 }
 
+static uint64_t ramp_takes_us(const struct flight *f)
+{
+    return most(RATE_KEPT_US, RAMP_RTTS * f->rtt_us);
+}
+
 /* Whether less may be in flight than the line is known to hold: it began anew
  * not long ago. For longer than that it is the line that is slow. */
 static bool is_ramping(const struct flight *f, uint64_t now_us)
 {
-    return now_us - f->ramp_us < most(RATE_KEPT_US, RAMP_RTTS * f->rtt_us) &&
+    return now_us - f->ramp_us < ramp_takes_us(f) &&
            f->ramp < flight_cap(f, false);
 }
 
+/* Who rests again and again is heard in between, for as long as not. */
 static void ramp_start(struct flight *f, uint64_t away, uint64_t now_us)
 {
     f->ramp = least(f->ramp, most(away, FLIGHT_FLOOR));
-    f->ramp_us = now_us;
+    if (now_us - f->ramp_us >= 2 * ramp_takes_us(f)) {
+        f->ramp_us = now_us;
+    }
 }
 
 /* The sender goes on. What comes after a rest is not to come in one burst. */
@@ -309,8 +317,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
 {
     bool is_answered = sample != NULL && sample->sent_us >= f->probe_us;
 
-    if (f->probe != FLIGHT_STEADY &&
-        now_us - f->probe_begun_us >= PROBE_MOST_US) {
+    if (f->probe != FLIGHT_STEADY && now_us - f->round_us >= PROBE_MOST_US) {
         f->probe_rtt_us = f->rtt_us;
         probe_end(f, log, now_us);
         return;
@@ -319,13 +326,14 @@ static void probe_step(struct flight *f, const struct sent_log *log,
     case FLIGHT_STEADY:
         if (is_probe_due(f, now_us)) {
             f->probe = FLIGHT_DRAIN;
-            f->probe_begun_us = now_us;
+            f->round_us = now_us;
         }
         return;
     case FLIGHT_DRAIN:
         if (in_flight(log) <= probe_max(f)) {
             f->probe = FLIGHT_FIRST;
             f->probe_us = now_us;
+            f->round_us = now_us;
             f->probe_rtt_us = UINT64_MAX;
         }
         return;
@@ -333,6 +341,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
         if (f->probe_us == UINT64_MAX) {
             if (in_flight(log) <= probe_max(f)) {
                 f->probe_us = now_us;
+                f->round_us = now_us;
             }
             return;
         }
@@ -349,6 +358,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
             probe_end(f, log, now_us);
             return;
         }
+        f->round_us = now_us;
         if (f->probe == FLIGHT_FIRST) {
             f->probe = FLIGHT_SECOND;
             f->probe_us = now_us;

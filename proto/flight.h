@@ -53,7 +53,7 @@ struct flight {
     uint64_t rtt_us; /* the shortest; 0 unknown */
     uint64_t rtt_at_us;
     enum flight_probe probe;
-    uint64_t probe_begun_us;
+    uint64_t round_us; /* when its round began */
     uint64_t probe_us; /* its round counts what was sent since; not yet: MAX */
     uint64_t probe_rtt_us;
 };

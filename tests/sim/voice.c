@@ -241,7 +241,7 @@ void voice_check(void)
         talk_and_upload(c, lines[i].late_ms);
         be_quiet(c, lines[i].late_ms);
         only_talk(c, lines[i].late_ms);
-        move_away(c, lines[i].late_ms + lines[i].late_ms / 5);
+        move_away(c, 2 * lines[i].late_ms);
         end(c);
     }
 }

@@ -93,6 +93,25 @@ static void test_what_is_behind_a_hole_does_not_count_apart(void **state)
     assert_true(is_cap_apart(t, cap));
 }
 
+static void test_a_slow_line_is_noticed_by_who_rests_often(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, CALM);
+    flight_line_run(t, 300, CALM);
+    for (unsigned i = 0; i < 40; i++) { /* 200 kB/s, a rest each 300 ms */
+        flight_line_send(t, 3 * FRAME);
+        t->now_us += RTT_US;
+        flight_line_send_last(t, FRAME);
+        t->now_us += 100 * US_PER_MS;
+        flight_line_ack(t, t->log.handed - FRAME, URGENT);
+        t->now_us += RTT_US;
+        flight_line_ack(t, t->log.handed, URGENT);
+        t->now_us += 100 * US_PER_MS;
+    }
+    assert_in_range(flight_rate(&t->flight), 150000, 250000);
+}
+
 static void test_a_slow_line_takes_long_for_a_frame(void **state)
 {
     struct flight_line *t = *state;
@@ -376,6 +395,7 @@ int main(void)
         CASE(test_rate_and_round_trip_make_the_cap),
         CASE(test_apart_a_quarter_more_may_be_in_flight),
         CASE(test_what_is_behind_a_hole_does_not_count_apart),
+        CASE(test_a_slow_line_is_noticed_by_who_rests_often),
         CASE(test_a_slow_line_takes_long_for_a_frame),
         CASE(test_a_fast_line_has_whole_frames_and_batches),
         CASE(test_a_slow_sender_tells_nothing_of_the_rate),
