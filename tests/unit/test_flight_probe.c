@@ -13,6 +13,15 @@
 #define URGENT true
 #define CALM false
 
+/* What is known of the round trip is old: a look begins. */
+static void become_due(struct flight_line *t)
+{
+    flight_line_ping(t, RTT_US, URGENT);
+    t->now_us += 10 * US_PER_S;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+}
+
 static void test_the_round_trip_is_looked_for_anew(void **state)
 {
     struct flight_line *t = *state;
@@ -98,10 +107,7 @@ static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
 {
     struct flight_line *t = *state;
 
-    flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
-    flight_line_ping(t, 2 * RTT_US, URGENT);
-    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    become_due(t);
     flight_line_ping(t, 2 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
     flight_line_ping(t, 3 * RTT_US, URGENT);
@@ -116,27 +122,19 @@ static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
     assert_int_equal(t->flight.rtt_us, 2 * RTT_US);
 }
 
-/* |frames| are away when the third look is to begin. */
-static void look_thrice(struct flight_line *t, unsigned frames)
-{
-    flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
-    flight_line_ping(t, 2 * RTT_US, URGENT);
-    flight_line_ping(t, 2 * RTT_US, URGENT);
-    flight_line_ping(t, 3 * RTT_US, URGENT);
-    flight_line_send(t, FRAME);
-    t->now_us += RTT_US;
-    flight_line_send(t, frames * FRAME);
-    t->now_us += RTT_US;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
-    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
-}
-
 static void test_the_third_look_waits_till_next_to_nothing_is_away(void **state)
 {
     struct flight_line *t = *state;
 
-    look_thrice(t, 5);
+    become_due(t);
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    flight_line_ping(t, 3 * RTT_US, URGENT);
+    flight_line_send(t, FRAME);
+    t->now_us += RTT_US;
+    flight_line_send(t, 5 * FRAME);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_THIRD);
     t->now_us += US_PER_MS;
     flight_line_send(t, FRAME / 4); /* of who is in a hurry, behind them */
     t->now_us += US_PER_MS;
@@ -156,10 +154,7 @@ static void test_a_look_that_comes_to_no_end_is_given_up(void **state)
 {
     struct flight_line *t = *state;
 
-    flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
-    flight_line_ping(t, 2 * RTT_US, URGENT);
-    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    become_due(t);
     flight_line_send(t, 40 * FRAME);
     t->now_us += 3 * US_PER_S - 1;
     flight_line_ack(t, t->log.acked + 1, URGENT);
@@ -174,9 +169,7 @@ static void test_a_look_without_an_answer_is_given_up(void **state)
 {
     struct flight_line *t = *state;
 
-    flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
-    flight_line_ping(t, 2 * RTT_US, URGENT);
+    become_due(t);
     flight_line_send(t, FRAME / 2);
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.acked + 1, URGENT);
@@ -211,9 +204,7 @@ static void test_what_was_sent_before_a_probe_is_not_its_answer(void **state)
 {
     struct flight_line *t = *state;
 
-    flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
-    flight_line_ping(t, 2 * RTT_US, URGENT);
+    become_due(t);
     flight_line_send(t, FRAME / 2);
     t->now_us += RTT_US;
     flight_line_send(t, FRAME / 2);
