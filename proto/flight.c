@@ -2,7 +2,8 @@
  * The rate is taken as BBR takes it: the bytes acknowledged from the last ACK
  * before a frame was sent to its own ACK, over the longer of the times in which
  * they were sent and acknowledged, so that ACKs that came together make no rate
- * of their own. The least round trip stays till a probe has seen another.
+ * of their own. The least round trip stays till a probe has seen another; there
+ * is one when none near it was seen for a while.
  */
 #include "proto/flight.h"
 
@@ -25,9 +26,18 @@
 /* A shorter round trip than a loop's turns take would be a cap on CPUs. */
 #define RTT_LEAST_US (4 * US_PER_MS)
 
-/* When the round trip is looked for anew: while a part of what the line holds
- * is in flight, so that it stays busy and nothing waits in it; and if it seems
- * longer than it was, at last while so many frames are. */
+/* So much more than the line holds may be in flight: with nothing waiting in
+ * it, what finds a faster line; with a queue, next to nothing; in any case as
+ * much as an ACK is held back for. It is a queue when a round trip takes so
+ * much longer than the shortest. */
+#define FREE_PARTS 3u
+#define QUEUED_PARTS 8u
+#define QUEUE_PARTS 16u
+
+/* When the round trip is looked for anew: so long after one near it, and one
+ * like it, was seen last; while a part of what the line holds is in flight, so
+ * that it stays busy and nothing waits in it; and if it seems longer than it
+ * was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
 #define PROBE_MOST_US (3 * US_PER_S) /* of each of its rounds */
@@ -35,11 +45,13 @@
 #define PROBE_FRAMES 4u
 
 /* No ACK for so long, or half a round trip, or what some frames take, if that
- * is more, while there is plenty in flight: the peer waits for what was lost.
- * It counts as long as two round trips at most. */
+ * is more, while there is plenty in flight, and then one for a part of what
+ * the line carries in it: the peer waited for what was lost. It counts as long
+ * as two round trips at most. */
 #define GAP_LEAST_US (4 * ACK_DELAY_US)
 #define GAP_FRAMES 2u
 #define GAP_RTTS 2u
+#define HOLE_PARTS 4
 
 /* Who had nothing to send for so long, or for a part of the round trip if that
  * is more, rested; for less, it was only late. */
@@ -83,13 +95,21 @@ static uint64_t behind_hole(const struct flight *f)
     return flight_rate(f) / 1000 * least(gap_us, GAP_RTTS * f->rtt_us) / 1000;
 }
 
+/* Whether something waits on the way, as the newest round trip tells. */
+static bool is_queue_seen(const struct flight *f)
+{
+    return f->rtt_now_us > f->rtt_us + f->rtt_us / QUEUE_PARTS;
+}
+
 static uint64_t flight_cap(const struct flight *f, bool is_apart)
 {
     uint64_t holds = line_holds(f);
-    uint64_t cap = holds + holds / 4 + FLIGHT_EXTRA;
+    uint64_t over = holds / (is_queue_seen(f) ? QUEUED_PARTS : FREE_PARTS);
+    uint64_t held = flight_rate(f) / 1000 * ACK_DELAY_US / 1000;
+    uint64_t cap = holds + most(over, least(held, ACK_BYTES)) + FLIGHT_EXTRA;
 
     if (is_apart) {
-        cap += holds / 4 + behind_hole(f);
+        cap += behind_hole(f);
     }
     return most(least(cap, SENT_LOG_SESSION), FLIGHT_FLOOR);
 }
@@ -114,6 +134,7 @@ void flight_start(struct flight *f, const struct sent_log *log, uint64_t now_us)
         .gaps_since_us = now_us,
         .ramp_us = now_us,
         .rtt_at_us = now_us,
+        .near_at_us = now_us,
     };
 }
 
@@ -231,16 +252,27 @@ static uint64_t gap_least_us(const struct flight *f)
     return most(GAP_LEAST_US, most(f->rtt_us / 2, GAP_FRAMES * frame_us));
 }
 
-/* The first ACK after a while; |away| bytes were in flight. A probe makes gaps
- * of its own, and again a round trip later. */
-static void note_gap(struct flight *f, uint64_t away, uint64_t now_us)
+/* What a gap means that ended with |bytes|: what came behind a hole is
+ * acknowledged at once with it, but what was slow to come is not. */
+static bool is_hole(const struct flight *f, uint64_t gap_us, uint64_t bytes)
+{
+    uint64_t behind = flight_rate(f) / 1000 * gap_us / 1000 / HOLE_PARTS;
+
+    return gap_us >= gap_least_us(f) && bytes >= least(behind, ACK_BYTES);
+}
+
+/* The first ACK after a while. A probe makes gaps of its own, and again a
+ * round trip later. */
+static void note_gap(struct flight *f, const struct sent_log *log,
+                     uint64_t now_us)
 {
     uint64_t gap_us = now_us - f->acked_us;
     bool is_probed = f->probe != FLIGHT_STEADY || f->acked <= f->probed;
 
     forget_gap(f, now_us);
-    if (f->is_flowing && !is_probed && gap_us >= gap_least_us(f) &&
-        away >= line_holds(f) / 2) {
+    if (f->is_flowing && !is_probed &&
+        is_hole(f, gap_us, log->acked - f->acked) &&
+        f->handed - f->acked >= line_holds(f) / 2) {
         f->gaps_us[0] = most(f->gaps_us[0], gap_us);
     }
     f->is_flowing = true;
@@ -262,14 +294,6 @@ static void note_rate(struct flight *f, const struct flight_sample *sample,
     f->rates[0] = most(f->rates[0], rate);
 }
 
-static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
-{
-    if (f->rtt_us == 0 || rtt_us <= f->rtt_us) {
-        f->rtt_us = most(rtt_us, 1);
-        f->rtt_at_us = now_us;
-    }
-}
-
 /* How much may be in flight while the round trip is looked for. */
 static uint64_t probe_max(const struct flight *f)
 {
@@ -279,32 +303,50 @@ static uint64_t probe_max(const struct flight *f)
                                     : most(line_holds(f) / PROBE_PARTS, frames);
 }
 
-/* Whether a probe saw the round trip that was known, if the peer held its ACK
- * back: no more above it than the quarter that may be in flight besides. */
-static bool is_as_known(const struct flight *f)
+/* Whether a round trip may be the known one: with the queue there is, and an
+ * ACK that was held back. */
+static bool is_near_known(const struct flight *f, uint64_t rtt_us)
 {
-    uint64_t eighth_us = f->rtt_us / 8;
+    uint64_t part_us = f->rtt_us / QUEUED_PARTS;
 
-    return f->probe_rtt_us <=
-           f->rtt_us + eighth_us + least(eighth_us, ACK_DELAY_US);
+    return rtt_us <= f->rtt_us + part_us + least(part_us, ACK_DELAY_US);
 }
 
-/* What waits for what was lost shows no round trip: that is put off. */
+/* Whether it may stay the known one: that much more may be in flight. */
+static bool is_as_known(const struct flight *f, uint64_t rtt_us)
+{
+    return rtt_us <= f->rtt_us + f->rtt_us / QUEUED_PARTS;
+}
+
+static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
+{
+    f->rtt_now_us = rtt_us;
+    if (f->rtt_us == 0 || rtt_us <= f->rtt_us) {
+        f->rtt_us = most(rtt_us, 1);
+    }
+    if (is_near_known(f, rtt_us)) {
+        f->near_at_us = now_us;
+    }
+    if (is_as_known(f, rtt_us)) {
+        f->rtt_at_us = now_us;
+    }
+}
+
 static bool is_probe_due(const struct flight *f, uint64_t now_us)
 {
-    bool has_gaps = most(f->gaps_us[0], f->gaps_us[1]) > 0;
-
-    return now_us - f->rtt_at_us >= (has_gaps ? PROBE_LATE_US : PROBE_EACH_US);
+    return now_us - f->near_at_us >= PROBE_EACH_US ||
+           now_us - f->rtt_at_us >= PROBE_LATE_US;
 }
 
 static void probe_end(struct flight *f, const struct sent_log *log,
                       uint64_t now_us)
 {
     f->probe = FLIGHT_STEADY;
-    if (!is_as_known(f)) {
+    if (!is_as_known(f, f->probe_rtt_us)) {
         f->rtt_us = f->probe_rtt_us;
     }
     f->rtt_at_us = now_us;
+    f->near_at_us = now_us;
     f->limited = log->handed;
     f->probed = log->handed;
     /* Not all at once: what may be in flight grows with the ACKs. */
@@ -354,7 +396,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
         f->probe_rtt_us =
             least(f->probe_rtt_us, most(now_us - sample->sent_us, 1));
         /* One that was expected needs no second look. */
-        if (f->probe == FLIGHT_THIRD || is_as_known(f)) {
+        if (f->probe == FLIGHT_THIRD || is_as_known(f, f->probe_rtt_us)) {
             probe_end(f, log, now_us);
             return;
         }
@@ -384,7 +426,7 @@ void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
         f->first = (f->first + 1) % FLIGHT_SAMPLES;
         f->count--;
     }
-    note_gap(f, f->handed - f->acked, now_us);
+    note_gap(f, log, now_us);
     /* Only what is used grows (RFC 7661). */
     if (f->ramp / 2 < f->handed - f->acked) {
         f->ramp = least(f->ramp + (log->acked - f->acked), SENT_LOG_SESSION);

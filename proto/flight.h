@@ -49,9 +49,11 @@ struct flight {
     uint64_t gaps_since_us; /* since when |gaps_us[0]| */
     uint64_t dry_us;        /* when the last frame went out, if |is_dry| */
     bool is_dry;
-    bool is_flowing; /* ACKs have come since nothing was away */
-    uint64_t rtt_us; /* the shortest; 0 unknown */
-    uint64_t rtt_at_us;
+    bool is_flowing;     /* ACKs have come since nothing was away */
+    uint64_t rtt_us;     /* the shortest; 0 unknown */
+    uint64_t rtt_at_us;  /* when one like it was seen last */
+    uint64_t near_at_us; /* when it might have been one */
+    uint64_t rtt_now_us; /* of the newest sample */
     enum flight_probe probe;
     uint64_t round_us; /* when its round began */
     uint64_t probe_us; /* its round counts what was sent since; not yet: MAX */

@@ -94,11 +94,11 @@
 #define SUSPECT_RTTS 3u
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
 
-/* In flight while an interactive stream was active in the last while: a
- * quarter more than the line holds and a frame, at least so much; and the
- * smallest frame that a slow line makes of bulk. */
+/* In flight while an interactive stream was active in the last while: a part
+ * more than the line holds and so much, at least the floor; and the smallest
+ * frame that a slow line makes of bulk. */
 #define FLIGHT_URGENT_US (2 * US_PER_S)
-#define FLIGHT_EXTRA (16u * KIB)
+#define FLIGHT_EXTRA (8u * KIB)
 #define FLIGHT_FLOOR (64u * KIB)
 #define FLIGHT_QUANTUM_MIN (2u * KIB)
 

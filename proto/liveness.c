@@ -1,5 +1,5 @@
 /*
- * ACK each 64 KiB or 25 ms; PING after silence, or each 5 s with streams,
+ * ACK each 64 KiB or 5 ms; PING after silence, or each 5 s with streams,
  * which keeps the measured round trip fresh; any byte is an answer
  * (PROTOCOL.md, "Liveness").
  */

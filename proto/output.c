@@ -119,9 +119,8 @@ static struct chunk *take_window(struct session *s, struct slot *slot)
 /* The next frame of the stream whose turn it is; NULL when none may send. */
 static struct chunk *take_stream(struct session *s, struct slot *slot)
 {
-    size_t quantum = output_is_urgent_on(s, slot)
-                         ? flight_quantum(&slot->flight)
-                         : FRAME_PAYLOAD_MAX;
+    size_t quantum =
+        output_is_urgent(s) ? flight_quantum(&slot->flight) : FRAME_PAYLOAD_MAX;
     struct stream *st = sched_take(&slot->sched, slot_scope(s, slot), quantum);
     struct chunk *c;
 

@@ -9,7 +9,7 @@
 
 #define MESSAGE 1000u
 #define MESSAGE_EACH_US (20 * US_PER_MS)
-#define MESSAGES 2000u
+#define MESSAGES 4000u
 #define TURN_US 250u
 
 struct call {
@@ -201,7 +201,7 @@ static void be_quiet(struct call *c, unsigned late_ms)
     c->is_quiet = false;
     run(c, 1 * US_PER_S);
     run(c, 2 * US_PER_S);
-    expect(c, late_ms, 95);
+    expect(c, late_ms * 2 / 3, 95);
 }
 
 /* The upload rests: then the line is not full, and that tells nothing. */
@@ -215,11 +215,11 @@ static void only_talk(struct call *c, unsigned late_ms)
     expect(c, late_ms, 80);
 }
 
-/* The line became longer. */
-static void move_away(struct call *c, unsigned late_ms)
+/* The line became longer, by so many percent. */
+static void move_away(struct call *c, unsigned percent, unsigned late_ms)
 {
-    c->line.delay_us *= 2;
-    run(c, 13 * US_PER_S);
+    c->line.delay_us += c->line.delay_us * percent / 100;
+    run(c, (percent < 50 ? 33 : 13) * US_PER_S);
     run(c, 2 * US_PER_S);
     expect(c, late_ms, 95);
 }
@@ -227,11 +227,11 @@ static void move_away(struct call *c, unsigned late_ms)
 void voice_check(void)
 {
     static const struct {
-        unsigned mbit, delay_ms, queue_kb, late_ms;
+        unsigned mbit, delay_ms, queue_kb, late_ms, longer;
     } lines[] = {
-        { 20, 20, 500, 30 },
-        { 100, 25, 625, 25 },
-        { 300, 10, 400, 15 },
+        { 20, 20, 500, 20, 20 },   { 20, 20, 500, 20, 100 },
+        { 100, 25, 625, 20, 100 }, { 300, 10, 400, 10, 100 },
+        { 100, 5, 625, 10, 0 },    { 100, 1, 625, 10, 0 },
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
@@ -239,9 +239,11 @@ void voice_check(void)
             begin(lines[i].mbit, lines[i].delay_ms, lines[i].queue_kb);
 
         talk_and_upload(c, lines[i].late_ms);
-        be_quiet(c, lines[i].late_ms);
-        only_talk(c, lines[i].late_ms);
-        move_away(c, 2 * lines[i].late_ms);
+        if (lines[i].longer > 0) {
+            be_quiet(c, lines[i].late_ms);
+            only_talk(c, lines[i].late_ms);
+            move_away(c, lines[i].longer, 2 * lines[i].late_ms);
+        }
         end(c);
     }
 }

@@ -29,7 +29,7 @@ static void test_a_new_link_may_have_the_least_in_flight(void **state)
 static void test_rate_and_round_trip_make_the_cap(void **state)
 {
     struct flight_line *t = *state;
-    uint64_t cap = 2000000 / 20 * 5 / 4 + FLIGHT_EXTRA;
+    uint64_t cap = 2000000 / 20 / 8 * 9 + FLIGHT_EXTRA;
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
@@ -55,20 +55,36 @@ static bool is_cap_apart(struct flight_line *t, uint64_t cap)
     return is_free && flight_is_full(&t->flight, &log, true);
 }
 
-static void test_apart_a_quarter_more_may_be_in_flight(void **state)
+static void test_an_empty_line_may_be_tried_with_more(void **state)
 {
     struct flight_line *t = *state;
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
-    assert_true(is_cap_apart(t, 100000 / 2 * 3 + FLIGHT_EXTRA));
+    t->flight.rtt_now_us = RTT_US + RTT_US / 16;
+    assert_true(is_cap_apart(t, 100000 + 100000 / 3 + FLIGHT_EXTRA));
+    t->flight.rtt_now_us++;
+    assert_true(is_cap_apart(t, 100000 + 100000 / 8 + FLIGHT_EXTRA));
+}
+
+static void test_a_short_line_has_room_for_held_acks(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, CALM);
+    t->flight.ramp = SENT_LOG_SESSION;
+    t->flight.rtt_us = 10 * US_PER_MS;
+    t->flight.rates[0] = 10000000;
+    assert_true(is_cap_apart(t, 100000 + 50000 + FLIGHT_EXTRA));
+    t->flight.rates[0] = 20000000;
+    assert_true(is_cap_apart(t, 200000 + ACK_BYTES + FLIGHT_EXTRA));
 }
 
 /* It is acknowledged no sooner than what was lost, but it waits in no queue. */
 static void test_what_is_behind_a_hole_does_not_count_apart(void **state)
 {
     struct flight_line *t = *state;
-    uint64_t cap = 100000 / 2 * 3 + FLIGHT_EXTRA;
+    uint64_t cap = 100000 / 8 * 9 + FLIGHT_EXTRA;
 
     flight_line_ping(t, RTT_US, CALM);
     flight_line_run(t, 300, CALM);
@@ -81,12 +97,15 @@ static void test_what_is_behind_a_hole_does_not_count_apart(void **state)
     flight_line_send(t, 3 * FRAME);
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.acked + FRAME, CALM);
-    flight_line_send(t, 5 * FRAME);
+    flight_line_send(t, 13 * FRAME);
     t->now_us += 80 * US_PER_MS;
-    flight_line_ack(t, t->log.acked + FRAME, CALM);
+    flight_line_ack(t, t->log.acked + 3 * FRAME, CALM); /* slow to come */
+    assert_true(is_cap_apart(t, cap));
+    t->now_us += 80 * US_PER_MS;
+    flight_line_ack(t, t->log.acked + 4 * FRAME, CALM);
     assert_true(is_cap_apart(t, cap + 2 * 80000));
     t->now_us += 120 * US_PER_MS;
-    flight_line_ack(t, t->log.acked + FRAME, CALM);
+    flight_line_ack(t, t->log.acked + 6 * FRAME, CALM);
     assert_true(is_cap_apart(t, cap + 2 * 2 * RTT_US));
     flight_line_ack(t, t->log.handed, CALM);
     flight_line_run(t, 600, CALM);
@@ -393,7 +412,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_new_link_may_have_the_least_in_flight),
         CASE(test_rate_and_round_trip_make_the_cap),
-        CASE(test_apart_a_quarter_more_may_be_in_flight),
+        CASE(test_an_empty_line_may_be_tried_with_more),
+        CASE(test_a_short_line_has_room_for_held_acks),
         CASE(test_what_is_behind_a_hole_does_not_count_apart),
         CASE(test_a_slow_line_is_noticed_by_who_rests_often),
         CASE(test_a_slow_line_takes_long_for_a_frame),

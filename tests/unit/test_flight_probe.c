@@ -17,7 +17,9 @@
 static void become_due(struct flight_line *t)
 {
     flight_line_ping(t, RTT_US, URGENT);
-    t->now_us += 10 * US_PER_S;
+    t->now_us += 10 * US_PER_S - 2 * RTT_US - 1;
+    flight_line_ping(t, 2 * RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     flight_line_ping(t, 2 * RTT_US, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
 }
@@ -41,7 +43,7 @@ static void test_the_round_trip_is_looked_for_anew(void **state)
     flight_line_ack(t, t->log.handed, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
     /* The peer may hold an ACK back: this is no longer one. */
-    flight_line_ping(t, RTT_US + RTT_US / 8 + ACK_DELAY_US, URGENT);
+    flight_line_ping(t, RTT_US + RTT_US / 8, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_int_equal(t->flight.rtt_us, RTT_US);
     assert_in_range(flight_rate(&t->flight), 1900000, 2100000);
@@ -84,23 +86,46 @@ static void test_a_probe_keeps_the_line_busy(void **state)
     assert_int_equal(t->flight.ramp, 8 * FRAME);
 }
 
-static void test_holes_put_a_probe_off(void **state)
+/* Some round trips, one each 9 s: whether a look began within them. */
+static bool is_looked_at(struct flight_line *t, uint64_t rtt_us, unsigned count)
 {
-    struct flight_line *t = *state;
-
     flight_line_ping(t, RTT_US, URGENT);
     flight_line_run(t, 400, URGENT);
-    flight_line_send(t, 9 * FRAME);
-    t->now_us += RTT_US;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
-    t->now_us += RTT_US; /* the peer waits for what was lost */
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
-    t->flight.rtt_at_us = t->now_us - 30 * US_PER_S + 1;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    while (count-- > 0 && t->flight.probe == FLIGHT_STEADY) {
+        t->now_us += 9 * US_PER_S;
+        flight_line_ping(t, rtt_us, URGENT);
+    }
+    assert_int_equal(t->flight.rtt_us, RTT_US);
+    return t->flight.probe != FLIGHT_STEADY;
+}
+
+static void test_one_that_was_expected_needs_no_look(void **state)
+{
+    assert_false(is_looked_at(*state, RTT_US + RTT_US / 8, 10));
+}
+
+static void test_one_near_the_known_puts_a_look_off(void **state)
+{
+    assert_false(is_looked_at(*state, RTT_US + RTT_US / 8 + ACK_DELAY_US, 3));
+    flight_line_begin(state);
+    assert_true(is_looked_at(*state, RTT_US + RTT_US / 8 + 1, 4));
+    flight_line_begin(state);
+    assert_true(
+        is_looked_at(*state, RTT_US + RTT_US / 8 + ACK_DELAY_US + 1, 2));
+}
+
+/* Half of the line is in flight then: it is no queue. */
+static void test_a_look_finds_a_somewhat_longer_line(void **state)
+{
+    struct flight_line *t = *state;
+    uint64_t rtt_us = RTT_US + RTT_US / 8 + 1;
+
+    assert_true(is_looked_at(t, rtt_us, 4));
+    for (unsigned i = 0; i < 6; i++) {
+        flight_line_ping(t, rtt_us, URGENT);
+    }
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
-    t->now_us++;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
-    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    assert_int_equal(t->flight.rtt_us, rtt_us);
 }
 
 static void test_a_longer_round_trip_is_looked_at_thrice(void **state)
@@ -186,17 +211,17 @@ static void test_a_look_makes_no_holes(void **state)
 
     flight_line_ping(t, RTT_US, URGENT);
     flight_line_run(t, 400, URGENT);
-    flight_line_send(t, 9 * FRAME);
-    t->flight.probed = t->log.acked + 2 * FRAME;
+    flight_line_send(t, 15 * FRAME);
+    t->flight.probed = t->log.acked + 6 * FRAME;
     t->now_us += RTT_US;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    flight_line_ack(t, t->log.acked + 3 * FRAME, URGENT);
     t->now_us += RTT_US;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    flight_line_ack(t, t->log.acked + 3 * FRAME, URGENT);
     t->now_us += RTT_US; /* the last one's was the first of others */
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    flight_line_ack(t, t->log.acked + 3 * FRAME, URGENT);
     assert_int_equal(t->flight.gaps_us[0] + t->flight.gaps_us[1], 0);
     t->now_us += RTT_US;
-    flight_line_ack(t, t->log.acked + FRAME, URGENT);
+    flight_line_ack(t, t->log.acked + 3 * FRAME, URGENT);
     assert_int_equal(t->flight.gaps_us[0], RTT_US);
 }
 
@@ -240,7 +265,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_the_round_trip_is_looked_for_anew),
         CASE(test_a_probe_keeps_the_line_busy),
-        CASE(test_holes_put_a_probe_off),
+        CASE(test_one_that_was_expected_needs_no_look),
+        CASE(test_one_near_the_known_puts_a_look_off),
+        CASE(test_a_look_finds_a_somewhat_longer_line),
         CASE(test_a_longer_round_trip_is_looked_at_thrice),
         CASE(test_the_third_look_waits_till_next_to_nothing_is_away),
         CASE(test_a_look_that_comes_to_no_end_is_given_up),
