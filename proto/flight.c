@@ -40,6 +40,7 @@
  * was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
+#define PROBE_SOON_US (1 * US_PER_S) /* after the hurry began at the least */
 #define PROBE_MOST_US (3 * US_PER_S) /* of each of its rounds */
 #define PROBE_PARTS 2
 #define PROBE_FRAMES 4u
@@ -332,6 +333,20 @@ static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
     }
 }
 
+/* While nobody is in a hurry the queue is long: it gets short at first. */
+static void put_probe_off(struct flight *f, uint64_t now_us)
+{
+    uint64_t each_us = PROBE_EACH_US - PROBE_SOON_US;
+    uint64_t late_us = PROBE_LATE_US - PROBE_SOON_US;
+
+    if (now_us - f->near_at_us > each_us) {
+        f->near_at_us = now_us - each_us;
+    }
+    if (now_us - f->rtt_at_us > late_us) {
+        f->rtt_at_us = now_us - late_us;
+    }
+}
+
 static bool is_probe_due(const struct flight *f, uint64_t now_us)
 {
     return now_us - f->near_at_us >= PROBE_EACH_US ||
@@ -442,6 +457,7 @@ void flight_acked(struct flight *f, const struct sent_log *log, bool is_urgent,
         probe_step(f, log, has_sample ? &newest : NULL, now_us);
     } else {
         f->probe = FLIGHT_STEADY;
+        put_probe_off(f, now_us);
     }
 }
 

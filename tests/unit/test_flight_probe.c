@@ -258,6 +258,25 @@ static void test_nothing_is_probed_while_nobody_is_in_a_hurry(void **state)
     assert_int_equal(t->flight.rtt_us, RTT_US);
 }
 
+static void test_a_look_waits_till_the_queue_of_before_is_gone(void **state)
+{
+    static const unsigned calm_s[] = { 11, 31 };
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct flight_line *t = *state;
+
+        flight_line_begin(state);
+        flight_line_ping(t, RTT_US, URGENT);
+        t->now_us += calm_s[i] * US_PER_S;
+        flight_line_ping(t, 2 * RTT_US, CALM);
+        t->now_us += US_PER_S - 2 * RTT_US - 1;
+        flight_line_ping(t, 2 * RTT_US, URGENT);
+        assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+        flight_line_ping(t, 2 * RTT_US, URGENT);
+        assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    }
+}
+
 #define CASE(name) cmocka_unit_test_setup(name, flight_line_begin)
 
 int main(void)
@@ -274,6 +293,7 @@ int main(void)
         CASE(test_a_look_without_an_answer_is_given_up),
         CASE(test_a_look_makes_no_holes),
         CASE(test_what_was_sent_before_a_probe_is_not_its_answer),
+        CASE(test_a_look_waits_till_the_queue_of_before_is_gone),
         CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
     };
 
