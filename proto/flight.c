@@ -2,8 +2,8 @@
  * The rate is taken as BBR takes it: the bytes acknowledged from the last ACK
  * before a frame was sent to its own ACK, over the longer of the times in which
  * they were sent and acknowledged, so that ACKs that came together make no rate
- * of their own. The least round trip stays till a probe has seen another; there
- * is one when none near it was seen for a while.
+ * of their own. The least round trip stays till a shorter one comes, or a probe
+ * has seen another; there is one when none near it was seen for a while.
  */
 #include "proto/flight.h"
 
@@ -333,7 +333,7 @@ static void note_rtt(struct flight *f, uint64_t rtt_us, uint64_t now_us)
     }
 }
 
-/* While nobody is in a hurry the queue is long: it gets short at first. */
+/* Calm leaves a long queue, which has to go at first. */
 static void put_probe_off(struct flight *f, uint64_t now_us)
 {
     uint64_t each_us = PROBE_EACH_US - PROBE_SOON_US;

@@ -52,7 +52,7 @@ struct flight {
     bool is_flowing;     /* ACKs have come since nothing was away */
     uint64_t rtt_us;     /* the shortest; 0 unknown */
     uint64_t rtt_at_us;  /* when one like it was seen last */
-    uint64_t near_at_us; /* when it might have been one */
+    uint64_t near_at_us; /* likewise, a queue and a held ACK included */
     uint64_t rtt_now_us; /* of the newest sample */
     enum flight_probe probe;
     uint64_t round_us; /* when its round began */

@@ -94,9 +94,9 @@
 #define SUSPECT_RTTS 3u
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
 
-/* In flight while an interactive stream was active in the last while: a part
- * more than the line holds and so much, at least the floor; and the smallest
- * frame that a slow line makes of bulk. */
+/* What of bulk may be in flight while an interactive stream was active in the
+ * last while: what the line holds, a part of it, and EXTRA; FLOOR at least.
+ * A frame of it is what a slow line takes in a while, QUANTUM_MIN at least. */
 #define FLIGHT_URGENT_US (2 * US_PER_S)
 #define FLIGHT_EXTRA (8u * KIB)
 #define FLIGHT_FLOOR (64u * KIB)

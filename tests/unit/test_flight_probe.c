@@ -42,7 +42,7 @@ static void test_the_round_trip_is_looked_for_anew(void **state)
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.handed, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_FIRST);
-    /* The peer may hold an ACK back: this is no longer one. */
+    /* The cap carries an eighth more: this is no longer one. */
     flight_line_ping(t, RTT_US + RTT_US / 8, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_int_equal(t->flight.rtt_us, RTT_US);
