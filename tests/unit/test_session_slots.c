@@ -317,7 +317,10 @@ static void test_a_call_holds_back_bulk_of_the_other_link(void **state)
     assert_true(session_ahead(relay, 0) < SIZE_MAX);
     assert_int_equal(session_ahead(relay, SECOND), SIZE_MAX);
     write_frames(relay, bulk, 8);
-    assert_in_range(pour(p, SECOND), FLIGHT_FLOOR, FLIGHT_FLOOR + FRAME_MAX);
+    assert_int_equal(frame_of(p, relay, SECOND).len,
+                     FRAME_HEADER_LEN + FLIGHT_QUANTUM_MIN);
+    assert_in_range(FRAME_HEADER_LEN + FLIGHT_QUANTUM_MIN + pour(p, SECOND),
+                    FLIGHT_FLOOR, FLIGHT_FLOOR + FRAME_MAX);
     p->now_us += FLIGHT_URGENT_US;
     assert_true(pour(p, SECOND) > 0);
 }
