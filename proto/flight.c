@@ -82,10 +82,16 @@ uint64_t flight_rate(const struct flight *f)
     return most(f->rates[0], f->rates[1]);
 }
 
+/* The bytes that the line takes in so long. */
+static uint64_t line_takes(const struct flight *f, uint64_t len_us)
+{
+    return flight_rate(f) / 1000 * len_us / 1000;
+}
+
 /* What the line itself holds. */
 static uint64_t line_holds(const struct flight *f)
 {
-    return flight_rate(f) / 1000 * most(f->rtt_us, RTT_LEAST_US) / 1000;
+    return line_takes(f, most(f->rtt_us, RTT_LEAST_US));
 }
 
 /* What waited unacknowledged, but in no queue, for what was lost before it. */
@@ -93,7 +99,7 @@ static uint64_t behind_hole(const struct flight *f)
 {
     uint64_t gap_us = most(f->gaps_us[0], f->gaps_us[1]);
 
-    return flight_rate(f) / 1000 * least(gap_us, GAP_RTTS * f->rtt_us) / 1000;
+    return line_takes(f, least(gap_us, GAP_RTTS * f->rtt_us));
 }
 
 /* Whether something waits on the way, as the newest round trip tells. */
@@ -106,7 +112,7 @@ static uint64_t flight_cap(const struct flight *f, bool is_apart)
 {
     uint64_t holds = line_holds(f);
     uint64_t over = holds / (is_queue_seen(f) ? QUEUED_PARTS : FREE_PARTS);
-    uint64_t held = flight_rate(f) / 1000 * ACK_DELAY_US / 1000;
+    uint64_t held = line_takes(f, ACK_DELAY_US);
     uint64_t cap = holds + most(over, least(held, ACK_BYTES)) + FLIGHT_EXTRA;
 
     if (is_apart) {
@@ -118,7 +124,7 @@ static uint64_t flight_cap(const struct flight *f, bool is_apart)
 /* What the line takes in one turn, from the smallest frame to |max|. */
 static size_t turn_bytes(const struct flight *f, size_t max)
 {
-    uint64_t bytes = flight_rate(f) / 1000 * TURN_US / 1000;
+    uint64_t bytes = line_takes(f, TURN_US);
 
     return (size_t)least(most(bytes, FLIGHT_QUANTUM_MIN), max);
 }
@@ -257,7 +263,7 @@ static uint64_t gap_least_us(const struct flight *f)
  * acknowledged at once with it, but what was slow to come is not. */
 static bool is_hole(const struct flight *f, uint64_t gap_us, uint64_t bytes)
 {
-    uint64_t behind = flight_rate(f) / 1000 * gap_us / 1000 / HOLE_PARTS;
+    uint64_t behind = line_takes(f, gap_us) / HOLE_PARTS;
 
     return gap_us >= gap_least_us(f) && bytes >= least(behind, ACK_BYTES);
 }
