@@ -34,16 +34,20 @@
 #define QUEUED_PARTS 8u
 #define QUEUE_PARTS 16u
 
-/* When the round trip is looked for anew: so long after one near it, and one
- * like it, was seen last; while a part of what the line holds is in flight, so
- * that it stays busy and nothing waits in it; and if it seems longer than it
- * was, at last while so many frames are. */
+/* The floor is a queue on a line that holds less than such a part of it. Only a
+ * look tells: with the floor in flight a slow line seems to be a long one. */
+#define SLOW_PARTS 2u
+
+/* When the round trip is looked for anew: so long after one near it (SOON if
+ * the floor may be a queue), and one like it, was seen last; while a part of
+ * what the line holds is in flight, so that it stays busy and nothing waits in
+ * it; and if it seems longer than it was, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
-#define PROBE_SOON_US (1 * US_PER_S) /* after the hurry began at the least */
+#define PROBE_SOON_US (1 * US_PER_S) /* after calm as well */
 #define PROBE_MOST_US (3 * US_PER_S) /* of each of its rounds */
 #define PROBE_PARTS 2
-#define PROBE_FRAMES 4u
+#define PROBE_FRAMES 2u
 
 /* No ACK for so long, or half a round trip, or what some frames take, if that
  * is more, while there is plenty in flight, and then one for a part of what
@@ -102,6 +106,12 @@ static uint64_t behind_hole(const struct flight *f)
     return line_takes(f, least(gap_us, GAP_RTTS * f->rtt_us));
 }
 
+/* Whether it holds so little that the floor is a queue. */
+static bool is_line_slow(const struct flight *f)
+{
+    return line_holds(f) < FLIGHT_FLOOR / SLOW_PARTS;
+}
+
 /* Whether something waits on the way, as the newest round trip tells. */
 static bool is_queue_seen(const struct flight *f)
 {
@@ -118,7 +128,7 @@ static uint64_t flight_cap(const struct flight *f, bool is_apart)
     if (is_apart) {
         cap += behind_hole(f);
     }
-    return most(least(cap, SENT_LOG_SESSION), FLIGHT_FLOOR);
+    return most(least(cap, SENT_LOG_SESSION), f->is_slow ? 0 : FLIGHT_FLOOR);
 }
 
 /* What the line takes in one turn, from the smallest frame to |max|. */
@@ -231,21 +241,14 @@ static uint64_t kept_us(const struct flight *f)
     return most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
 }
 
-static void forget_rate(struct flight *f, uint64_t now_us)
+/* Begin the highest anew; those of before count a while longer. */
+static void forget(const struct flight *f, uint64_t highest[2],
+                   uint64_t *since_us, uint64_t now_us)
 {
-    if (now_us - f->rates_us >= kept_us(f)) {
-        f->rates[1] = f->rates[0];
-        f->rates[0] = 0;
-        f->rates_us = now_us;
-    }
-}
-
-static void forget_gap(struct flight *f, uint64_t now_us)
-{
-    if (now_us - f->gaps_since_us >= kept_us(f)) {
-        f->gaps_us[1] = f->gaps_us[0];
-        f->gaps_us[0] = 0;
-        f->gaps_since_us = now_us;
+    if (now_us - *since_us >= kept_us(f)) {
+        highest[1] = highest[0];
+        highest[0] = 0;
+        *since_us = now_us;
     }
 }
 
@@ -276,7 +279,7 @@ static void note_gap(struct flight *f, const struct sent_log *log,
     uint64_t gap_us = now_us - f->acked_us;
     bool is_probed = f->probe != FLIGHT_STEADY || f->acked <= f->probed;
 
-    forget_gap(f, now_us);
+    forget(f, f->gaps_us, &f->gaps_since_us, now_us);
     if (f->is_flowing && !is_probed &&
         is_hole(f, gap_us, log->acked - f->acked) &&
         f->handed - f->acked >= line_holds(f) / 2) {
@@ -297,7 +300,7 @@ static void note_rate(struct flight *f, const struct flight_sample *sample,
     if (sample->is_limited && rate < flight_rate(f)) {
         return;
     }
-    forget_rate(f, now_us);
+    forget(f, f->rates, &f->rates_us, now_us);
     f->rates[0] = most(f->rates[0], rate);
 }
 
@@ -353,9 +356,15 @@ static void put_probe_off(struct flight *f, uint64_t now_us)
     }
 }
 
-static bool is_probe_due(const struct flight *f, uint64_t now_us)
+static bool is_probe_due(const struct flight *f, const struct sent_log *log,
+                         uint64_t now_us)
 {
-    return now_us - f->near_at_us >= PROBE_EACH_US ||
+    /* The floor may be a queue, and is in flight. */
+    bool is_in_doubt = !f->is_slow && is_line_slow(f) &&
+                       in_flight(log) >= FLIGHT_FLOOR / SLOW_PARTS;
+    uint64_t each_us = is_in_doubt ? PROBE_SOON_US : PROBE_EACH_US;
+
+    return now_us - f->near_at_us >= each_us ||
            now_us - f->rtt_at_us >= PROBE_LATE_US;
 }
 
@@ -366,6 +375,7 @@ static void probe_end(struct flight *f, const struct sent_log *log,
     if (!is_as_known(f, f->probe_rtt_us)) {
         f->rtt_us = f->probe_rtt_us;
     }
+    f->is_slow = is_line_slow(f);
     f->rtt_at_us = now_us;
     f->near_at_us = now_us;
     f->limited = log->handed;
@@ -387,7 +397,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
     }
     switch (f->probe) {
     case FLIGHT_STEADY:
-        if (is_probe_due(f, now_us)) {
+        if (is_probe_due(f, log, now_us)) {
             f->probe = FLIGHT_DRAIN;
             f->round_us = now_us;
         }

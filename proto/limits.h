@@ -95,7 +95,8 @@
 #define TCP_USER_TIMEOUT_US (15 * US_PER_S)
 
 /* What of bulk may be in flight while an interactive stream was active in the
- * last while: what the line holds, a part of it, and EXTRA; FLOOR at least.
+ * last while: what the line holds, a part of it, and EXTRA; FLOOR at least,
+ * if it is not known to be slow.
  * A frame of it is what a slow line takes in a while, QUANTUM_MIN at least. */
 #define FLIGHT_URGENT_US (2 * US_PER_S)
 #define FLIGHT_EXTRA (8u * KIB)

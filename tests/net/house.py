@@ -21,6 +21,8 @@ CONGESTION = "bbr"  # of a link where the kernel has it, so of what it is beside
 Link = collections.namedtuple("Link", "rate delay queue loss")
 LINKS = {
     "20/40": Link(20, 20, 500, 0),
+    "5/40": Link(5, 20, 250, 0),
+    "2/40": Link(2, 20, 125, 0),
     "100/50": Link(100, 25, 625, 0),
     "100/50 0.1%": Link(100, 25, 625, 0.1),
     "100/50 1%": Link(100, 25, 625, 1),

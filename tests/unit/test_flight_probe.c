@@ -13,6 +13,16 @@
 #define URGENT true
 #define CALM false
 
+/* Whether exactly |cap| may be in flight. */
+static bool is_cap(const struct flight_line *t, uint64_t cap)
+{
+    struct sent_log log = { .handed = cap - 1 };
+    bool is_free = !flight_is_full(&t->flight, &log, false);
+
+    log.handed++;
+    return is_free && flight_is_full(&t->flight, &log, false);
+}
+
 /* What is known of the round trip is old: a look begins. */
 static void become_due(struct flight_line *t)
 {
@@ -243,6 +253,76 @@ static void test_what_was_sent_before_a_probe_is_not_its_answer(void **state)
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
 }
 
+/* A sender of |len| bytes each |each_us|, all of them behind a queue, till a
+ * look begins: the milliseconds that took, 5 s at most. */
+static unsigned look_after_ms(struct flight_line *t, size_t len,
+                              uint64_t each_us)
+{
+    uint64_t begin_us = t->now_us;
+
+    for (unsigned i = 0; i < 16; i++) {
+        flight_line_send(t, FLIGHT_FLOOR / 16);
+    }
+    t->now_us += RTT_US;
+    while (t->flight.probe == FLIGHT_STEADY &&
+           t->now_us - begin_us < 5 * US_PER_S) {
+        t->now_us += each_us;
+        flight_line_send(t, len);
+        flight_line_ack(t, t->log.acked + len, URGENT);
+    }
+    return (unsigned)((t->now_us - begin_us) / US_PER_MS);
+}
+
+static void test_a_floor_that_may_be_a_queue_is_looked_into(void **state)
+{
+    struct flight_line *t = *state;
+
+    /* 400 kB/s hold 20 kB in the round trip. */
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 1000, 1010);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    t->now_us += RTT_US;
+    flight_line_ack(t, t->log.handed, URGENT);
+    assert_false(t->flight.is_slow);
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_true(t->flight.is_slow);
+    /* What it holds and an eighth, which is more than an ACK is held for. */
+    t->flight.rtt_now_us = 2 * RTT_US;
+    assert_true(is_cap(t, 20000 + 20000 / 8 + FLIGHT_EXTRA));
+    /* It is known now, and the next look is one of those that are due. */
+    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 5000, 5010);
+}
+
+static void test_a_line_that_holds_half_the_floor_is_not_slow(void **state)
+{
+    struct flight_line *t = *state;
+
+    /* 700 kB/s hold 35 kB. */
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_in_range(look_after_ms(t, 7000, 10 * US_PER_MS), 5000, 5010);
+    t->now_us += 6 * US_PER_S;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+    flight_line_ack(t, t->log.handed, URGENT);
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_false(t->flight.is_slow);
+    t->flight.rtt_now_us = 2 * RTT_US;
+    assert_true(is_cap(t, FLIGHT_FLOOR));
+}
+
+static void test_who_sends_little_has_no_floor_in_flight(void **state)
+{
+    struct flight_line *t = *state;
+
+    flight_line_ping(t, RTT_US, URGENT);
+    for (unsigned i = 0; i < 50; i++) {
+        flight_line_ping(t, 2 * RTT_US, URGENT);
+    }
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+}
+
 static void test_nothing_is_probed_while_nobody_is_in_a_hurry(void **state)
 {
     struct flight_line *t = *state;
@@ -295,6 +375,9 @@ int main(void)
         CASE(test_what_was_sent_before_a_probe_is_not_its_answer),
         CASE(test_a_look_waits_till_the_queue_of_before_is_gone),
         CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
+        CASE(test_a_floor_that_may_be_a_queue_is_looked_into),
+        CASE(test_a_line_that_holds_half_the_floor_is_not_slow),
+        CASE(test_who_sends_little_has_no_floor_in_flight),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
