@@ -34,28 +34,28 @@
 #define QUEUED_PARTS 8u
 #define QUEUE_PARTS 16u
 
-/* The floor is a queue on a line that holds less than such a part of it. Only a
- * look tells: with the floor in flight a slow line seems to be a long one. */
-#define SLOW_PARTS 2u
+/* The floor is a queue on a line that holds so little. Only a look tells: with
+ * the floor in flight a slow line seems to be a long one. */
+#define SLOW_HOLDS (FLIGHT_FLOOR / 4 * 3)
 
-/* When the round trip is looked for anew: so long after one near it (SOON if
- * the floor may be a queue), and one like it, was seen last; while a part of
- * what the line holds is in flight, so that it stays busy and nothing waits in
- * it; and if it seems longer than it was, at last while so many frames are. */
+/* When the round trip is looked for anew: so long after one near it (DOUBT
+ * where the floor may be a queue), and one like it, was seen last; while a part
+ * of what the line holds is in flight, so that it stays busy and nothing waits;
+ * and if it seems longer, at last while so many frames are. */
 #define PROBE_EACH_US (10 * US_PER_S)
 #define PROBE_LATE_US (30 * US_PER_S)
-#define PROBE_SOON_US (1 * US_PER_S) /* after calm as well */
+#define PROBE_DOUBT_US (2 * US_PER_S)
+#define PROBE_SOON_US (1 * US_PER_S) /* after the hurry began at the least */
 #define PROBE_MOST_US (3 * US_PER_S) /* of each of its rounds */
 #define PROBE_PARTS 2
 #define PROBE_FRAMES 2u
 
 /* No ACK for so long, or half a round trip, or what some frames take, if that
  * is more, while there is plenty in flight, and then one for a part of what
- * the line carries in it: the peer waited for what was lost. It counts as long
- * as two round trips at most. */
+ * the line carries in it: the peer waited for what was lost. */
 #define GAP_LEAST_US (4 * ACK_DELAY_US)
 #define GAP_FRAMES 2u
-#define GAP_RTTS 2u
+#define GAP_RTTS 2u /* so long it counts at most */
 #define HOLE_PARTS 4
 
 /* Who had nothing to send for so long, or for a part of the round trip if that
@@ -109,19 +109,14 @@ static uint64_t behind_hole(const struct flight *f)
 /* Whether it holds so little that the floor is a queue. */
 static bool is_line_slow(const struct flight *f)
 {
-    return line_holds(f) < FLIGHT_FLOOR / SLOW_PARTS;
-}
-
-/* Whether something waits on the way, as the newest round trip tells. */
-static bool is_queue_seen(const struct flight *f)
-{
-    return f->rtt_now_us > f->rtt_us + f->rtt_us / QUEUE_PARTS;
+    return line_holds(f) < SLOW_HOLDS;
 }
 
 static uint64_t flight_cap(const struct flight *f, bool is_apart)
 {
     uint64_t holds = line_holds(f);
-    uint64_t over = holds / (is_queue_seen(f) ? QUEUED_PARTS : FREE_PARTS);
+    bool is_queued = f->rtt_now_us > f->rtt_us + f->rtt_us / QUEUE_PARTS;
+    uint64_t over = holds / (is_queued ? QUEUED_PARTS : FREE_PARTS);
     uint64_t held = line_takes(f, ACK_DELAY_US);
     uint64_t cap = holds + most(over, least(held, ACK_BYTES)) + FLIGHT_EXTRA;
 
@@ -235,17 +230,13 @@ void flight_sent(struct flight *f, const struct sent_log *log, bool is_last,
     f->count++;
 }
 
-/* How long the highest rate, and the longest gap, are kept at least. */
-static uint64_t kept_us(const struct flight *f)
-{
-    return most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
-}
-
-/* Begin the highest anew; those of before count a while longer. */
+/* Begin the highest anew, if it is old; that of before counts as long again. */
 static void forget(const struct flight *f, uint64_t highest[2],
                    uint64_t *since_us, uint64_t now_us)
 {
-    if (now_us - *since_us >= kept_us(f)) {
+    uint64_t kept_us = most(RATE_KEPT_US, RATE_KEPT_RTTS * f->rtt_us);
+
+    if (now_us - *since_us >= kept_us) {
         highest[1] = highest[0];
         highest[0] = 0;
         *since_us = now_us;
@@ -302,6 +293,7 @@ static void note_rate(struct flight *f, const struct flight_sample *sample,
     }
     forget(f, f->rates, &f->rates_us, now_us);
     f->rates[0] = most(f->rates[0], rate);
+    f->is_slow = f->is_slow && line_holds(f) < FLIGHT_FLOOR;
 }
 
 /* How much may be in flight while the round trip is looked for. */
@@ -360,9 +352,9 @@ static bool is_probe_due(const struct flight *f, const struct sent_log *log,
                          uint64_t now_us)
 {
     /* The floor may be a queue, and is in flight. */
-    bool is_in_doubt = !f->is_slow && is_line_slow(f) &&
-                       in_flight(log) >= FLIGHT_FLOOR / SLOW_PARTS;
-    uint64_t each_us = is_in_doubt ? PROBE_SOON_US : PROBE_EACH_US;
+    bool is_in_doubt = !f->is_slow && !f->is_given_up && is_line_slow(f) &&
+                       in_flight(log) >= FLIGHT_FLOOR / 2;
+    uint64_t each_us = is_in_doubt ? PROBE_DOUBT_US : PROBE_EACH_US;
 
     return now_us - f->near_at_us >= each_us ||
            now_us - f->rtt_at_us >= PROBE_LATE_US;
@@ -375,7 +367,9 @@ static void probe_end(struct flight *f, const struct sent_log *log,
     if (!is_as_known(f, f->probe_rtt_us)) {
         f->rtt_us = f->probe_rtt_us;
     }
-    f->is_slow = is_line_slow(f);
+    if (!f->is_given_up) {
+        f->is_slow = is_line_slow(f);
+    }
     f->rtt_at_us = now_us;
     f->near_at_us = now_us;
     f->limited = log->handed;
@@ -388,9 +382,8 @@ static void probe_end(struct flight *f, const struct sent_log *log,
 static void probe_step(struct flight *f, const struct sent_log *log,
                        const struct flight_sample *sample, uint64_t now_us)
 {
-    bool is_answered = sample != NULL && sample->sent_us >= f->probe_us;
-
     if (f->probe != FLIGHT_STEADY && now_us - f->round_us >= PROBE_MOST_US) {
+        f->is_given_up = true;
         f->probe_rtt_us = f->rtt_us;
         probe_end(f, log, now_us);
         return;
@@ -400,6 +393,7 @@ static void probe_step(struct flight *f, const struct sent_log *log,
         if (is_probe_due(f, log, now_us)) {
             f->probe = FLIGHT_DRAIN;
             f->round_us = now_us;
+            f->is_given_up = false;
         }
         return;
     case FLIGHT_DRAIN:
@@ -423,22 +417,22 @@ static void probe_step(struct flight *f, const struct sent_log *log,
     case FLIGHT_SECOND:
         break;
     }
-    if (is_answered) {
-        f->probe_rtt_us =
-            least(f->probe_rtt_us, most(now_us - sample->sent_us, 1));
-        /* One that was expected needs no second look. */
-        if (f->probe == FLIGHT_THIRD || is_as_known(f, f->probe_rtt_us)) {
-            probe_end(f, log, now_us);
-            return;
-        }
-        f->round_us = now_us;
-        if (f->probe == FLIGHT_FIRST) {
-            f->probe = FLIGHT_SECOND;
-            f->probe_us = now_us;
-        } else {
-            f->probe = FLIGHT_THIRD;
-            f->probe_us = UINT64_MAX;
-        }
+    if (sample == NULL || sample->sent_us < f->probe_us) {
+        return;
+    }
+    f->probe_rtt_us = least(f->probe_rtt_us, most(now_us - sample->sent_us, 1));
+    /* One that was expected needs no second look. */
+    if (f->probe == FLIGHT_THIRD || is_as_known(f, f->probe_rtt_us)) {
+        probe_end(f, log, now_us);
+        return;
+    }
+    f->round_us = now_us;
+    if (f->probe == FLIGHT_FIRST) {
+        f->probe = FLIGHT_SECOND;
+        f->probe_us = now_us;
+    } else {
+        f->probe = FLIGHT_THIRD;
+        f->probe_us = UINT64_MAX;
     }
 }
 

@@ -55,6 +55,7 @@ struct flight {
     uint64_t near_at_us; /* likewise, a queue and a held ACK included */
     uint64_t rtt_now_us; /* of the newest sample */
     bool is_slow;        /* a look found that it holds little */
+    bool is_given_up;    /* the last look was */
     enum flight_probe probe;
     uint64_t round_us; /* when its round began */
     uint64_t probe_us; /* its round counts what was sent since; not yet: MAX */

@@ -279,7 +279,7 @@ static void test_a_floor_that_may_be_a_queue_is_looked_into(void **state)
 
     /* 400 kB/s hold 20 kB in the round trip. */
     flight_line_ping(t, RTT_US, URGENT);
-    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 1000, 1010);
+    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 2000, 2010);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.handed, URGENT);
@@ -294,13 +294,47 @@ static void test_a_floor_that_may_be_a_queue_is_looked_into(void **state)
     assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 5000, 5010);
 }
 
-static void test_a_line_that_holds_half_the_floor_is_not_slow(void **state)
+/* The first look is given up, with the floor in flight: 400 kB/s. */
+static void give_up(struct flight_line *t)
+{
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 2000, 2010);
+    t->now_us += 3 * US_PER_S;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+}
+
+static void test_a_look_that_was_given_up_says_nothing(void **state)
 {
     struct flight_line *t = *state;
 
-    /* 700 kB/s hold 35 kB. */
+    give_up(t);
+    assert_false(t->flight.is_slow);
+    /* And is not tried again so soon. */
+    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 5000, 5010);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    t->now_us += 6 * US_PER_S;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
+}
+
+static void test_a_line_that_fills_the_floor_is_slow_no_more(void **state)
+{
+    struct flight_line *t = *state;
+
     flight_line_ping(t, RTT_US, URGENT);
-    assert_in_range(look_after_ms(t, 7000, 10 * US_PER_MS), 5000, 5010);
+    t->flight.is_slow = true;
+    flight_line_run(t, 100, CALM); /* it holds 100 kB */
+    assert_false(t->flight.is_slow);
+}
+
+static void test_a_line_that_nearly_holds_the_floor_is_not_slow(void **state)
+{
+    struct flight_line *t = *state;
+
+    /* 984 kB/s hold 48 KiB and 48 bytes. */
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_in_range(look_after_ms(t, 9840, 10 * US_PER_MS), 5000, 5010);
     t->now_us += 6 * US_PER_S;
     flight_line_ack(t, t->log.acked + 1, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
@@ -310,17 +344,31 @@ static void test_a_line_that_holds_half_the_floor_is_not_slow(void **state)
     assert_false(t->flight.is_slow);
     t->flight.rtt_now_us = 2 * RTT_US;
     assert_true(is_cap(t, FLIGHT_FLOOR));
+    flight_line_begin(state);
+    flight_line_ping(t, RTT_US, URGENT);
+    /* After the first one, which waited for nothing. */
+    assert_in_range(look_after_ms(t, 9820, 10 * US_PER_MS), 2060, 2070);
 }
 
-static void test_who_sends_little_has_no_floor_in_flight(void **state)
+static void test_half_of_the_floor_in_flight_is_in_doubt(void **state)
 {
-    struct flight_line *t = *state;
+    static const struct {
+        size_t len;
+        enum flight_probe probe;
+    } cases[] = { { FLIGHT_FLOOR / 2 - 1, FLIGHT_STEADY },
+                  { FLIGHT_FLOOR / 2, FLIGHT_DRAIN } };
 
-    flight_line_ping(t, RTT_US, URGENT);
-    for (unsigned i = 0; i < 50; i++) {
-        flight_line_ping(t, 2 * RTT_US, URGENT);
+    for (unsigned i = 0; i < 2; i++) {
+        struct flight_line *t = *state;
+
+        flight_line_begin(state);
+        flight_line_ping(t, RTT_US, URGENT);
+        flight_line_send(t, FRAME);
+        t->now_us += 2 * US_PER_S;
+        flight_line_send(t, cases[i].len);
+        flight_line_ack(t, t->log.acked + FRAME, URGENT);
+        assert_int_equal(t->flight.probe, cases[i].probe);
     }
-    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
 }
 
 static void test_nothing_is_probed_while_nobody_is_in_a_hurry(void **state)
@@ -376,8 +424,10 @@ int main(void)
         CASE(test_a_look_waits_till_the_queue_of_before_is_gone),
         CASE(test_nothing_is_probed_while_nobody_is_in_a_hurry),
         CASE(test_a_floor_that_may_be_a_queue_is_looked_into),
-        CASE(test_a_line_that_holds_half_the_floor_is_not_slow),
-        CASE(test_who_sends_little_has_no_floor_in_flight),
+        CASE(test_a_line_that_nearly_holds_the_floor_is_not_slow),
+        CASE(test_half_of_the_floor_in_flight_is_in_doubt),
+        CASE(test_a_look_that_was_given_up_says_nothing),
+        CASE(test_a_line_that_fills_the_floor_is_slow_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
