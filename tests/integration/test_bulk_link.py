@@ -298,7 +298,7 @@ def test_the_grace_of_the_first_ends_both(two):
     stages.eventually("no link", lambda: not two.network.standing())
     stages.eventually("an end at the service", lambda: left(two) == 1)
     two.network.heal()
-    stages.eventually("a new session", lambda: said(two, "link-up") == 3,
+    stages.eventually("the name again", lambda: said(two, "bound") == 2,
                       LATE_S)
     have_both(two)
     assert takes_a_download(two)
@@ -343,7 +343,7 @@ def test_who_is_kicked_comes_back_with_both(two):
     """In a new session: nothing of the old one is left."""
     end_by_operator(two, ["kick", "both"])
     assert "operator ended" in two.client.wait_event("lost")["why"]
-    stages.eventually("a new session", lambda: said(two, "link-up") == 3,
+    stages.eventually("the name again", lambda: said(two, "bound") == 2,
                       LATE_S)
     have_both(two)
     assert takes_a_download(two)

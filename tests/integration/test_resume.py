@@ -209,8 +209,8 @@ def test_the_grace_ends_what_waits(cut_stage):
         assert answer.result(15)[0] == 502
         assert visitor.ends() == "cut"
     cut_stage.network.heal()
-    stages.eventually("a new session", lambda: links(
-        cut_stage, "link-up") == 3, 15)
+    stages.eventually("the name again", lambda: links(
+        cut_stage, "bound") == 2, 15)
     assert cut_stage.get("/status")[0] == 200
 
 
