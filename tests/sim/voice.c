@@ -216,7 +216,7 @@ static void only_talk(struct call *c, unsigned late_ms)
     expect(c, late_ms, 80);
 }
 
-/* The line became longer, which |found_s| later is known. */
+/* The line became longer, by so many percent; |found_s| later that is known. */
 static void move_away(struct call *c, unsigned percent, unsigned found_s,
                       unsigned late_ms)
 {
@@ -231,7 +231,7 @@ void voice_check(void)
     /* A line is not known to be slow, and so has a queue, at first. */
     static const struct {
         unsigned mbit, delay_ms, queue_kb, first_ms, late_ms;
-        unsigned longer, found_s; /* percent */
+        unsigned longer, found_s; /* as move_away() has it */
     } lines[] = {
         { 20, 20, 500, 20, 20, 20, 33 },   { 20, 20, 500, 20, 20, 100, 13 },
         { 100, 25, 625, 20, 20, 100, 13 }, { 300, 10, 400, 10, 10, 100, 13 },

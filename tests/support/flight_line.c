@@ -58,6 +58,18 @@ void flight_line_run(struct flight_line *t, unsigned frames, bool is_urgent)
     }
 }
 
+bool flight_line_is_cap(const struct flight_line *t, uint64_t cap,
+                        bool is_apart)
+{
+    struct sent_log log = t->log;
+    bool is_free;
+
+    log.handed = log.acked + cap - 1;
+    is_free = !flight_is_full(&t->flight, &log, is_apart);
+    log.handed++;
+    return is_free && flight_is_full(&t->flight, &log, is_apart);
+}
+
 void flight_line_ping(struct flight_line *t, uint64_t rtt_us, bool is_urgent)
 {
     flight_line_send_last(t, FLIGHT_LINE_FRAME);

@@ -36,6 +36,11 @@ void flight_line_ack(struct flight_line *t, uint64_t position, bool is_urgent);
  */
 void flight_line_run(struct flight_line *t, unsigned frames, bool is_urgent);
 
+/* Whether exactly |cap| may be in flight; |is_apart| as flight_is_full() has
+ * it. */
+bool flight_line_is_cap(const struct flight_line *t, uint64_t cap,
+                        bool is_apart);
+
 /* One frame by itself. */
 void flight_line_ping(struct flight_line *t, uint64_t rtt_us, bool is_urgent);
 

@@ -13,16 +13,6 @@
 #define URGENT true
 #define CALM false
 
-/* Whether exactly |cap| may be in flight. */
-static bool is_cap(const struct flight_line *t, uint64_t cap)
-{
-    struct sent_log log = { .handed = cap - 1 };
-    bool is_free = !flight_is_full(&t->flight, &log, false);
-
-    log.handed++;
-    return is_free && flight_is_full(&t->flight, &log, false);
-}
-
 /* What is known of the round trip is old: a look begins. */
 static void become_due(struct flight_line *t)
 {
@@ -253,10 +243,9 @@ static void test_what_was_sent_before_a_probe_is_not_its_answer(void **state)
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
 }
 
-/* A sender of |len| bytes each |each_us|, all of them behind a queue, till a
- * look begins: the milliseconds that took, 5 s at most. */
-static unsigned look_after_ms(struct flight_line *t, size_t len,
-                              uint64_t each_us)
+/* A sender of |len| bytes each 10 ms, all of them behind a queue, till a look
+ * begins: the milliseconds that took, 5 s at most. */
+static unsigned look_after_ms(struct flight_line *t, size_t len)
 {
     uint64_t begin_us = t->now_us;
 
@@ -266,7 +255,7 @@ static unsigned look_after_ms(struct flight_line *t, size_t len,
     t->now_us += RTT_US;
     while (t->flight.probe == FLIGHT_STEADY &&
            t->now_us - begin_us < 5 * US_PER_S) {
-        t->now_us += each_us;
+        t->now_us += 10 * US_PER_MS;
         flight_line_send(t, len);
         flight_line_ack(t, t->log.acked + len, URGENT);
     }
@@ -279,7 +268,7 @@ static void test_a_floor_that_may_be_a_queue_is_looked_into(void **state)
 
     /* 400 kB/s hold 20 kB in the round trip. */
     flight_line_ping(t, RTT_US, URGENT);
-    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 2000, 2010);
+    assert_in_range(look_after_ms(t, 4000), 2000, 2010);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
     t->now_us += RTT_US;
     flight_line_ack(t, t->log.handed, URGENT);
@@ -289,29 +278,24 @@ static void test_a_floor_that_may_be_a_queue_is_looked_into(void **state)
     assert_true(t->flight.is_slow);
     /* What it holds and an eighth, which is more than an ACK is held for. */
     t->flight.rtt_now_us = 2 * RTT_US;
-    assert_true(is_cap(t, 20000 + 20000 / 8 + FLIGHT_EXTRA));
+    assert_true(flight_line_is_cap(t, 20000 + 20000 / 8 + FLIGHT_EXTRA, false));
     /* It is known now, and the next look is one of those that are due. */
-    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 5000, 5010);
-}
-
-/* The first look is given up, with the floor in flight: 400 kB/s. */
-static void give_up(struct flight_line *t)
-{
-    flight_line_ping(t, RTT_US, URGENT);
-    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 2000, 2010);
-    t->now_us += 3 * US_PER_S;
-    flight_line_ack(t, t->log.acked + 1, URGENT);
-    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
+    assert_in_range(look_after_ms(t, 4000), 5000, 5010);
 }
 
 static void test_a_look_that_was_given_up_says_nothing(void **state)
 {
     struct flight_line *t = *state;
 
-    give_up(t);
+    /* The floor is in flight, on a line of 400 kB/s. */
+    flight_line_ping(t, RTT_US, URGENT);
+    assert_in_range(look_after_ms(t, 4000), 2000, 2010);
+    t->now_us += 3 * US_PER_S;
+    flight_line_ack(t, t->log.acked + 1, URGENT);
+    assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_false(t->flight.is_slow);
     /* And is not tried again so soon. */
-    assert_in_range(look_after_ms(t, 4000, 10 * US_PER_MS), 5000, 5010);
+    assert_in_range(look_after_ms(t, 4000), 5000, 5010);
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     t->now_us += 6 * US_PER_S;
     flight_line_ack(t, t->log.acked + 1, URGENT);
@@ -334,7 +318,7 @@ static void test_a_line_that_nearly_holds_the_floor_is_not_slow(void **state)
 
     /* 984 kB/s hold 48 KiB and 48 bytes. */
     flight_line_ping(t, RTT_US, URGENT);
-    assert_in_range(look_after_ms(t, 9840, 10 * US_PER_MS), 5000, 5010);
+    assert_in_range(look_after_ms(t, 9840), 5000, 5010);
     t->now_us += 6 * US_PER_S;
     flight_line_ack(t, t->log.acked + 1, URGENT);
     assert_int_equal(t->flight.probe, FLIGHT_DRAIN);
@@ -343,11 +327,11 @@ static void test_a_line_that_nearly_holds_the_floor_is_not_slow(void **state)
     assert_int_equal(t->flight.probe, FLIGHT_STEADY);
     assert_false(t->flight.is_slow);
     t->flight.rtt_now_us = 2 * RTT_US;
-    assert_true(is_cap(t, FLIGHT_FLOOR));
+    assert_true(flight_line_is_cap(t, FLIGHT_FLOOR, false));
     flight_line_begin(state);
     flight_line_ping(t, RTT_US, URGENT);
     /* After the first one, which waited for nothing. */
-    assert_in_range(look_after_ms(t, 9820, 10 * US_PER_MS), 2060, 2070);
+    assert_in_range(look_after_ms(t, 9820), 2060, 2070);
 }
 
 static void test_half_of_the_floor_in_flight_is_in_doubt(void **state)
